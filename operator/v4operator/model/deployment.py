@@ -1,0 +1,93 @@
+"""What the user asked for, checked and with every default filled in."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from v4operator.model.layout import Layout
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Name of one V4Deployment."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class ScalingMode(StrEnum):
+    """Who sets the number of replicas."""
+
+    AUTOMATIC = "Automatic"
+    RECOMMEND = "Recommend"
+    DISABLED = "Disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Bounds and pace of the replica count; the reasons for the defaults stand in `api`."""
+
+    mode: ScalingMode
+    min_replicas: int
+    max_replicas: int
+    paused: bool
+    shrink_window_seconds: float
+    drain_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """What a request is promised."""
+
+    ttft_seconds: float
+    inter_token_latency_seconds: float
+    attainment: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HbmBudget:
+    """The user's own limit per device: a share of the visible bytes, or bytes. One of the two."""
+
+    ratio: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlan:
+    """Everything that decides whether a replica fits its devices.
+
+    `None` means "the engine's or the checkpoint's own default". `weight_bytes` overrides the
+    catalogue for a fine-tune of `checkpoint`.
+    """
+
+    checkpoint: str
+    engine: str
+    engine_version: str | None
+    engine_args: tuple[str, ...]
+    accelerator: str
+    devices: int
+    layout: Layout
+    max_context_tokens: int | None
+    concurrency: int
+    budget: HbmBudget | None
+    weight_bytes: int | None = None
+    kv_cache_dtype: str | None = None
+    moe_kernel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One V4Deployment as the stages see it."""
+
+    key: Key
+    generation: int
+    memory: MemoryPlan
+    enforce_hbm: bool
+    scaling: Scaling
+    objectives: Objectives
+    endpoints: tuple[str, ...]
+    metrics_port: int
+    metrics_path: str
+    metrics_interval_seconds: float

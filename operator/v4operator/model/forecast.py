@@ -1,0 +1,126 @@
+"""estimate -> decide: what a replica carries, what will be asked, and who is slower than expected."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from v4operator.model.hbm import Finding, HbmReport
+from v4operator.model.step import StepTime
+
+
+class ThroughputVerdict(StrEnum):
+    """Why a replica or the fleet decodes as fast as it does."""
+
+    HEALTHY = "Healthy"
+    OVERLOADED = "Overloaded"
+    SICK_REPLICA = "SickReplica"
+    ACCEPTANCE_DROPPED = "AcceptanceDropped"
+    MIX_CHANGED = "MixChanged"
+    STALLED = "Stalled"
+    DEGRADED = "Degraded"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """What requests look like at present, in tokens: means over the last minutes."""
+
+    prompt_tokens: float
+    prefill_tokens: float
+    decode_tokens: float
+    context_tokens: float
+
+
+class CapacityBound(StrEnum):
+    """What limits a replica first."""
+
+    INTER_TOKEN_LATENCY = "inter-token latency"
+    TTFT = "time to first token"
+    KV_POOL = "KV pool"
+    MAX_RUNNING = "running-request limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What one healthy replica carries while it keeps the objectives, at the present mix.
+
+    `sequences` is also the admission limit to be set at a gateway. `confidence` runs from 0 (a
+    catalogue prior of another engine version) to 1 (fitted on this fleet over a wide range).
+    """
+
+    sequences: float
+    decode_tokens_per_second: float
+    requests_per_second: float
+    inter_token_latency_seconds: float
+    bound: CapacityBound
+    confidence: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What the fleet is asked for, in units of one replica's work at the objective.
+
+    `now_replicas` is the present demand (0.5 = half a replica), `horizon_replicas` the demand at
+    `now + horizon_seconds`. `computable` is false where too little was seen; `reason` says why.
+    """
+
+    computable: bool
+    reason: str | None
+    now_replicas: float
+    horizon_replicas: float
+    horizon_seconds: float
+    trend_replicas_per_second: float
+    decode_tokens_per_second: float
+    prefill_tokens_per_second: float
+    waiting_requests: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaForecast:
+    """One replica against the model, over the last minutes.
+
+    `efficiency_ratio` is observed / expected decode tokens at the same batch, context and prefill
+    (`None`: too little load or calibrating). `speed_ratio` is what the replica counts for in
+    capacity: 1 healthy, 0.5 half speed, 0 a silent or stalled one.
+    `expected_decode_tokens` is what the model expected since the previous forecast (a counter's
+    increment), `observed_decode_tokens` what came.
+    """
+
+    name: str
+    observed_tokens_per_second: float | None
+    expected_tokens_per_second: float | None
+    efficiency_ratio: float | None
+    confidence: float
+    speed_ratio: float
+    verdict: ThroughputVerdict
+    sentence: str
+    expected_decode_tokens: float
+    observed_decode_tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetThroughput:
+    """The fleet's verdict, the replica it names if any, and the sentence with the figures."""
+
+    verdict: ThroughputVerdict
+    replica: str | None
+    sentence: str
+    efficiency_ratio: float | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Everything that `decide` weighs, besides the observation itself."""
+
+    now: float
+    hbm: HbmReport
+    step: StepTime | None
+    mix: Mix | None
+    capacity: Capacity | None
+    demand: Demand
+    start_up_seconds: float
+    start_up_source: str
+    replicas: tuple[ReplicaForecast, ...]
+    throughput: FleetThroughput
+    findings: tuple[Finding, ...]

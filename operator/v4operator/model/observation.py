@@ -1,0 +1,81 @@
+"""observe -> estimate: the world as it was seen, with the age of everything and every gap named."""
+
+from dataclasses import dataclass
+
+from v4operator.model.deployment import Deployment
+from v4operator.model.reading import EngineReading
+from v4operator.model.replica import Replica, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """What one replica did between two polls (or over a window of them).
+
+    Rates come from running counters with resets taken out; `None` where a counter was absent or
+    reset at both ends. Means of gauges are taken over time, not over samples. `kv_tokens_mean` is
+    the sum of the context lengths of the running requests; `prefill_tokens_per_second` counts
+    computed prompt tokens only, `prompt_tokens_per_second` the cached ones too.
+    `decode_tokens_per_second` leaves first tokens out where that can be told.
+    """
+
+    start: float
+    end: float
+    running_mean: float | None
+    waiting_mean: float | None
+    kv_usage_mean_ratio: float | None
+    kv_tokens_mean: float | None
+    decode_tokens_per_second: float | None
+    prompt_tokens_per_second: float | None
+    prefill_tokens_per_second: float | None
+    first_tokens_per_second: float | None
+    finished_requests_per_second: float | None
+    preemptions_per_second: float | None
+    accept_length: float | None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the interval."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaObservation:
+    """One replica: its state, its last reading and its recent past.
+
+    `age_seconds` is the age of the last good reading, `None` if there never was one; `unknown` says
+    why there is no fresh one ("connection refused", "answer above 16 MiB", "not an engine").
+    `intervals` are the poll-to-poll intervals that ended since the previous observation, oldest
+    first; `recent` covers the last minute and `slow` the last five, where there is enough of them.
+    """
+
+    replica: Replica
+    fresh: bool
+    age_seconds: float | None
+    unknown: str | None
+    reading: EngineReading | None
+    intervals: tuple[Interval, ...]
+    recent: Interval | None
+    slow: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that the later stages may know about one V4Deployment at `now` (Unix seconds)."""
+
+    now: float
+    deployment: Deployment
+    workload: Workload
+    replicas: tuple[ReplicaObservation, ...]
+
+    @property
+    def ready(self) -> tuple[ReplicaObservation, ...]:
+        """Replicas that serve."""
+        return tuple(r for r in self.replicas if r.replica.phase == "ready")
+
+    @property
+    def fresh(self) -> tuple[ReplicaObservation, ...]:
+        """Ready replicas whose last reading is fresh."""
+        return tuple(r for r in self.ready if r.fresh)
+
+
+__all__ = ["Interval", "Observation", "Replica", "ReplicaObservation", "Workload"]

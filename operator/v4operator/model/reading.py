@@ -1,0 +1,95 @@
+"""What one scrape of one replica says, in the same words for every engine."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Engine(StrEnum):
+    """Serving engines that can be recognised."""
+
+    SGLANG = "sglang"
+    VLLM = "vllm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingFigure:
+    """A figure this exposition does not give, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Cumulative histogram, summed over all series of the family.
+
+    `edges` are upper bounds in ascending order, the last one +Inf; `counts` are cumulative.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[float, ...]
+    total: float
+    count: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankReading:
+    """Figures of one data-parallel rank. `None` where the exposition has no such series."""
+
+    rank: int
+    running_requests: float | None
+    waiting_requests: float | None
+    kv_usage_ratio: float | None
+    decode_tokens_total: float | None
+    prompt_tokens_total: float | None
+    kv_capacity_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceMemory:
+    """Memory of one device as the engine reports it, in bytes (the worst device of the replica)."""
+
+    weights_bytes: float | None
+    graphs_bytes: float | None
+    free_after_start_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReading:
+    """One scrape, for the whole replica.
+
+    Counters are running counters: they move while requests run, not when they finish.
+    `decode_tokens_total` counts first tokens too where `decode_includes_first_token` is true.
+    `prompt_tokens_total` includes tokens taken from the prefix cache, `prefill_tokens_total` only
+    those that were computed. `kv_usage_ratio` is the fullest rank's; `kv_capacity_tokens` is summed
+    over ranks as the engine reports it. `timestamp` is the exposition's own time, if it has one.
+    """
+
+    engine: Engine
+    version: str | None
+    version_reason: str | None
+    model_name: str | None
+    running_requests: float | None
+    waiting_requests: float | None
+    kv_usage_ratio: float | None
+    kv_capacity_tokens: float | None
+    decode_tokens_total: float | None
+    decode_includes_first_token: bool
+    first_tokens_total: float | None
+    prompt_tokens_total: float | None
+    prefill_tokens_total: float | None
+    resident_tokens: float | None
+    finished_requests_total: float | None
+    finished_decode_tokens_total: float | None
+    preemptions_total: float | None
+    draft_tokens_total: float | None
+    accepted_tokens_total: float | None
+    accept_length: float | None
+    num_gpu_blocks: int | None
+    memory_fraction: float | None
+    memory: DeviceMemory | None
+    time_to_first_token: Histogram | None
+    inter_token_latency: Histogram | None
+    ranks: tuple[RankReading, ...]
+    missing: tuple[MissingFigure, ...]
+    timestamp: float | None = None

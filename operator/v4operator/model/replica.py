@@ -1,0 +1,45 @@
+"""What the world says about one replica, apart from its metrics."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a replica is in its life."""
+
+    PENDING = "pending"
+    UNSCHEDULABLE = "unschedulable"
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica of a workload.
+
+    `address` is the base URL of its engine. `ready_at` is when it became ready for the first time.
+    `reason` explains a phase that is not READY ("no nvidia.com/gpu free", "exited with 1").
+    """
+
+    name: str
+    address: str
+    phase: Phase
+    created_at: float
+    ready_at: float | None = None
+    routable: bool = True
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The workload behind a V4Deployment.
+
+    `desired` is the count it holds now (`None`: nobody can set it). `version` changes with every
+    write, so that a write can be made conditional on what was read.
+    """
+
+    desired: int | None
+    version: str
+    replicas: tuple[Replica, ...]
