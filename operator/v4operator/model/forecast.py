@@ -1,4 +1,4 @@
-"""estimate -> decide: what a replica carries, what will be asked, and who is slower than expected."""
+"""estimate -> decide: what a replica carries, what will be asked, who is too slow."""
 
 from dataclasses import dataclass
 from enum import StrEnum

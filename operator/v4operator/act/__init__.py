@@ -1,0 +1,1 @@
+"""Verdict -> effects on the world, each with a precondition."""

@@ -1,0 +1,1 @@
+"""The V4Deployment resource: what a person writes, checked, and the status they read."""

@@ -1,0 +1,1 @@
+"""Checkpoints, accelerators, engines, prices: data files with a source for every figure."""

@@ -1,0 +1,1 @@
+"""Forecast -> Verdict: how many replicas, and why. Pure."""

@@ -1,0 +1,1 @@
+"""Observation -> Forecast: memory, throughput, demand, start-up. Pure."""

@@ -1,0 +1,1 @@
+"""World -> Observation: scrape, parse, keep windows, join. Nothing is judged here."""

@@ -1,0 +1,1 @@
+"""What people and machines see of a verdict: status, conditions, metrics, sentences."""

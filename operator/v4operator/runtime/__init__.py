@@ -1,0 +1,1 @@
+"""Clock, HTTP server, heartbeat. Knows nothing of V4Deployment."""

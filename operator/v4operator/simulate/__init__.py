@@ -1,0 +1,1 @@
+"""Step models of replicas and fleets, in virtual time and as live emulated engines."""
