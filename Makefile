@@ -1,0 +1,60 @@
+# Needs Linux, Python >= 3.11, git and make; everything else comes from PyPI, by hash.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet install --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit lint bench format lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (DEMO_FLAGS="--speed 60 --json out.json")
+	@$(BIN)/v4-operator demo $(DEMO_FLAGS)
+
+test: $(VENV)/.dev ## everything that CI runs
+	@$(BIN)/python tests/run.py all
+
+test-unit: $(VENV)/.dev ## lint, types, contracts, unit and property tests
+	@$(BIN)/python tests/run.py unit
+
+lint: $(VENV)/.dev ## lint, types and import contracts only
+	@$(BIN)/python tests/run.py lint
+
+bench: $(VENV)/.dev ## measurements, as ratios side by side
+	@$(BIN)/python tests/bench/parser.py
+	@$(BIN)/python tests/bench/scrape.py
+
+format: $(VENV)/.dev ## what the formatter and the linter can mend
+	@$(BIN)/ruff format operator tests
+	@$(BIN)/ruff check --fix operator tests
+
+lock: ## resolve the locks anew (needs uv)
+	uv pip compile $(UV_FLAGS) pyproject.toml -o requirements.lock
+	uv pip compile $(UV_FLAGS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile $(UV_FLAGS) requirements-build.in -o requirements-build.lock
+UV_FLAGS := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
+
+clean: ## remove what was built here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+$(VENV)/.python:
+	@echo "set up: virtual environment"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements.lock requirements-build.lock pyproject.toml
+	@echo "set up: runtime packages"
+	@$(PIP) -r requirements.lock
+	@$(PIP) -r requirements-build.lock
+	@$(BIN)/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "set up: tools for tests"
+	@$(PIP) -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,66 @@
+"""Runs the checks in phases and prints what each took. `run.py all | unit | lint`."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+# Stages whose branches must be covered; the rim is shown by contract tests and the demo instead.
+PURE = (
+    "model/*",
+    "estimate/*",
+    "decide/*",
+    "act/plan.py",
+    "report/status.py",
+    "observe/exposition.py",
+    "observe/window.py",
+    "observe/engines/*",
+)
+INCLUDE = ",".join(f"operator/v4operator/{part}" for part in PURE)
+COVERED = 95
+
+LINT = (
+    ("format", ("ruff", "format", "--check", "--quiet", "operator", "tests")),
+    ("lint", ("ruff", "check", "--quiet", "operator", "tests")),
+    ("types", ("mypy",)),
+    ("contracts", ("lint-imports", "--no-logo")),
+)
+UNIT = (
+    (
+        "unit and property tests",
+        ("coverage", "run", "-m", "pytest", "-q", "tests/unit", "tests/property", "tests/story"),
+    ),
+    ("coverage", ("coverage", "report", f"--fail-under={COVERED}", f"--include={INCLUDE}")),
+)
+ALL = (("contract tests", ("python", "-m", "pytest", "-q", "tests/contract")),)
+PHASES = {"lint": LINT, "unit": (*LINT, *UNIT), "all": (*LINT, *UNIT, *ALL)}
+
+
+def run(name: str, command: tuple[str, ...]) -> float:
+    """Run one phase; ends the program where it fails."""
+    print(f"== {name}", flush=True)
+    start = time.monotonic()
+    status = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, check=False).returncode
+    took = time.monotonic() - start
+    if status:
+        print(f"== {name} failed after {took:.1f} s", flush=True)
+        sys.exit(status)
+    return took
+
+
+def main() -> None:
+    """Every phase in order, then the table of seconds."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if wanted not in PHASES:
+        sys.exit(f"found {wanted!r}; allowed: {', '.join(PHASES)}")
+    took = [(name, run(name, command)) for name, command in PHASES[wanted]]
+    print("== seconds")
+    for name, seconds in took:
+        print(f"{seconds:8.1f}  {name}")
+
+
+if __name__ == "__main__":
+    main()
