@@ -4,7 +4,6 @@ Hostile until parsed: size, documents and nesting are bounded before anything is
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,26 +29,10 @@ MAX_DOCUMENTS = 500
 MAX_NODES = 50_000  # aliases count each time they are used, which stops "billion laughs"
 
 
-def load_file(path: Path, catalogue: Catalogue | None = None) -> tuple[Deployment, ...]:
-    """Every V4Deployment in one YAML file; documents of other kinds are passed over.
-
-    Raises:
-        InputError: the file cannot be read or holds mistakes; each with file and field path.
-    """
-    where = str(path)
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        allowed = "a readable UTF-8 file"
-        raise InputError(
-            [Problem(where=where, path="", found=str(error), allowed=allowed)]
-        ) from error
-    return load_text(text, where, catalogue)
-
-
 def load_text(text: str, where: str, catalogue: Catalogue | None = None) -> tuple[Deployment, ...]:
-    """As `load_file`, from text; `where` names its origin in messages.
+    """Every V4Deployment in YAML text; documents of other kinds are passed over.
+
+    `where` names the origin of the text in messages.
 
     Raises:
         InputError: with every mistake found in all documents.

@@ -35,7 +35,12 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """One published checkpoint. A `None` field is a figure that nobody has published."""
+    """One published checkpoint. A `None` field is a figure that nobody has published.
+
+    `max_attention_tensor` is the number of output groups, which attention tensor parallelism must
+    divide. `draft` names the speculative head that comes with it (mtp, dspark). `engine_minimum`
+    holds (engine, version) where a later release is needed than for the family.
+    """
 
     name: str
     family: str
@@ -48,11 +53,18 @@ class Checkpoint:
     expert_format: str
     requires: tuple[str, ...]
     note: str | None
+    routed_experts: int | None = None
+    draft: str | None = None
+    engine_minimum: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """One device. `visible_bytes` is what CUDA (or the driver of that vendor) can allocate."""
+    """One device. `visible_bytes` is what CUDA (or the driver of that vendor) can allocate.
+
+    `formats` are the expert formats that upstream engines have kernels for (none: unsupported);
+    `engines` bounds the engines that run on it (empty: any).
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -65,6 +77,100 @@ class Accelerator:
     formats: tuple[str, ...]
     architecture: str
     note: str | None
+    engines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelDefault:
+    """The MoE kernel that an engine picks for 4-bit experts on Hopper, from one release on."""
+
+    since: str
+    kernel: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchedTokens:
+    """Default tokens per prefill batch on devices of at least `minimum_bytes`."""
+
+    minimum_bytes: int
+    tokens: Figure
+    except_accelerators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLayout:
+    """vLLM's KV block of 256 tokens for one family and indexer format, from one release on.
+
+    `batches_in_flight` is how many batches the planner reserves for at start without pipeline
+    stages. The release stands in `block_bytes.engine_version`.
+    """
+
+    family: str
+    indexer: str
+    block_bytes: Figure
+    batches_in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLayout:
+    """SGLang's three pools for one family, in bytes, from one release on.
+
+    Per token of the full pool, per slot of the sliding-window pool (also with speculative
+    decoding), and per request slot of the C128 state. The release stands in
+    `full_token_bytes.engine_version`.
+    """
+
+    family: str
+    full_token_bytes: Figure
+    window_slot_bytes: Figure
+    window_slot_speculative_bytes: Figure
+    request_slot_bytes: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineMemory:
+    """What an engine reserves and how, as data; the arithmetic is in `estimate`.
+
+    `memory_fractions` is empty where the engine computes its default from the device.
+    `context_bytes` is in use before the engine measures what is free.
+    """
+
+    memory_fractions: tuple[Figure, ...]
+    overhead_low_bytes: Figure
+    overhead_central_bytes: Figure
+    overhead_high_bytes: Figure
+    context_bytes: Figure | None
+    batched_tokens: tuple[BatchedTokens, ...]
+    running_requests: Figure
+    blocks: tuple[BlockLayout, ...]
+    pools: tuple[PoolLayout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineEntry:
+    """One serving engine. `memory` is `None` where no memory model of it is known.
+
+    `newest_version` is the newest release whose source the figures were read from.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    minimum_version: str | None
+    newest_version: str | None
+    kernels: tuple[KernelDefault, ...]
+    memory: EngineMemory | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFactor:
+    """How much the weights grow while an engine loads them; `None` matches everything."""
+
+    architecture: str
+    kernel: str | None
+    family: str | None
+    factor: Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +194,5 @@ class Catalogue:
     checkpoints: tuple[Checkpoint, ...]
     accelerators: tuple[Accelerator, ...]
     profiles: tuple[PerformanceProfile, ...]
+    engines: tuple[EngineEntry, ...] = ()
+    load_factors: tuple[LoadFactor, ...] = ()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from v4operator.model.figures import Tag
+from v4operator.model.layout import Layout
 
 
 class HbmVerdict(StrEnum):
@@ -69,6 +70,8 @@ class HbmReport:
     Bytes are per device. `None` where the verdict is `unknown` for want of that figure.
     `kv_cache_bytes` is what is left for KV: `low` at high overhead, `high` at low overhead; it may
     be negative. `kv_capacity_tokens` and `max_concurrency` are per replica at the planned context.
+    `required_bytes` is what is asked for, in the terms of `budget_bytes`. The last four are the
+    effective configuration: arguments over plan over defaults.
     """
 
     verdict: HbmVerdict
@@ -87,3 +90,7 @@ class HbmReport:
     required_bytes: int | None = None
     pool: KvPool | None = None
     findings: tuple[Finding, ...] = field(default=())
+    layout: Layout | None = None
+    context_tokens: int | None = None
+    engine_version: str | None = None
+    moe_kernel: str | None = None

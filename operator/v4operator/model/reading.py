@@ -63,6 +63,9 @@ class EngineReading:
     `prompt_tokens_total` includes tokens taken from the prefix cache, `prefill_tokens_total` only
     those that were computed. `kv_usage_ratio` is the fullest rank's; `kv_capacity_tokens` is summed
     over ranks as the engine reports it. `timestamp` is the exposition's own time, if it has one.
+    `drafts_total` counts draft rounds: the mean accepted length is 1 + accepted / drafts.
+    `role` is unified, prefill or decode, where the engine says so. `missing` names fields of this
+    class. `notes` say what of the text could not be used (malformed lines, duplicates).
     """
 
     engine: Engine
@@ -93,3 +96,6 @@ class EngineReading:
     ranks: tuple[RankReading, ...]
     missing: tuple[MissingFigure, ...]
     timestamp: float | None = None
+    drafts_total: float | None = None
+    role: str | None = None
+    notes: tuple[str, ...] = ()

@@ -5,7 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from v4operator.api.manifest import MAX_BYTES, load_file, load_text
+from v4operator.adapters.manifest_file import load_file
+from v4operator.api.manifest import MAX_BYTES, load_text
 from v4operator.model.deployment import Deployment, HbmBudget, Key, ScalingMode
 from v4operator.model.layout import Layout
 from v4operator.model.problem import InputError, Problem

@@ -37,7 +37,7 @@ def test_gb_and_gi_are_told_apart() -> None:
     [
         ("130Gb", "GB"),
         ("130gib", "GiB"),
-        ("130XB", "KB"),
+        ("130GBs", "GB"),
         ("-5GB", None),
         ("0GB", None),
         ("", None),

@@ -1,0 +1,185 @@
+"""What an estimate must remember between cycles, and across a restart of the operator.
+
+Plain numbers, texts and tuples only, so that it can be written as JSON and read back. No
+behaviour but the key and the empty value; `v4operator.estimate` makes and reads all of it.
+"""
+
+from dataclasses import dataclass, field
+
+from v4operator.model.deployment import Deployment
+from v4operator.model.forecast import Mix
+from v4operator.model.step import StepTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFit:
+    """Gaussian belief about the four coefficients of the step-time law.
+
+    The unknowns are `factors` of `scale` (the law believed in before anything was seen), in the
+    order base, sequence, KV token, prefill token. `precision` (inverse covariance) and `covariance`
+    are symmetric 4 x 4 matrices row by row, `information` is precision times mean.
+    """
+
+    scale: StepTime
+    precision: tuple[float, ...]
+    information: tuple[float, ...]
+    covariance: tuple[float, ...]
+    factors: tuple[float, ...]
+
+    @property
+    def law(self) -> StepTime:
+        """The step-time law believed in now, in seconds."""
+        base, sequence, kv_token, prefill_token = self.factors
+        return StepTime(
+            base_seconds=self.scale.base_seconds * base,
+            per_sequence_seconds=self.scale.per_sequence_seconds * sequence,
+            per_kv_token_seconds=self.scale.per_kv_token_seconds * kv_token,
+            per_prefill_token_seconds=self.scale.per_prefill_token_seconds * prefill_token,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The fit that stays: what this deployment did when it was new.
+
+    `seen` pairs each band of batch sizes with the seconds learned in it; a band that has had enough
+    is closed and learns no more. `accept_length` is the mean over its first `accept_seconds`.
+    """
+
+    fit: StepFit
+    seen: tuple[tuple[int, float], ...] = ()
+    accept_length: float | None = None
+    accept_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Sums over the usable poll intervals of one replica since the block began.
+
+    `sequence_seconds` is the integral of the batch size. The `token_` sums weight batch size and
+    resident KV tokens with the tokens decoded meanwhile, `prefill_sequences` sums computed prompt
+    tokens times batch size: what a linear fit of the step time needs.
+    """
+
+    seconds: float = 0.0
+    tokens: float = 0.0
+    expected_tokens: float = 0.0
+    sequence_seconds: float = 0.0
+    token_sequences: float = 0.0
+    token_kv_tokens: float = 0.0
+    prefill_sequences: float = 0.0
+    accept_length_seconds: float = 0.0
+    accept_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one replica has kept up, as of its last judged block (`judged_at`, Unix seconds).
+
+    Rates are means over about the last minute of judged blocks. `peer_score` and `reference_score`
+    are the sequential tests' sums; `behind_*` says that the test has struck and not yet cleared.
+    `peer_deviation` is the mean log of own over the peers' efficiency.
+    """
+
+    judged_at: float | None = None
+    observed_tokens_per_second: float = 0.0
+    expected_tokens_per_second: float = 0.0
+    sequences: float = 0.0
+    context_tokens: float = 0.0
+    accept_length: float | None = None
+    peers: int = 0
+    peer_deviation: float = 0.0
+    peer_score: float = 0.0
+    behind_peers: bool = False
+    in_reference: bool = False
+    reference_score: float = 0.0
+    behind_reference: bool = False
+
+    @property
+    def efficiency(self) -> float | None:
+        """Observed over expected decode tokens, a ratio; `None` before the first judged block."""
+        if self.expected_tokens_per_second <= 0.0:
+            return None
+        return self.observed_tokens_per_second / self.expected_tokens_per_second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """Everything remembered about one replica. A new `ready_at` starts a new track."""
+
+    name: str
+    ready_at: float | None
+    block: Block = field(default_factory=Block)
+    standing: Standing = field(default_factory=Standing)
+    stalled_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSample:
+    """Sums over the fresh ready replicas, means over the minute that ended at `time`.
+
+    `None` where no replica gives the figure.
+    """
+
+    time: float
+    replicas: int
+    decode_tokens_per_second: float
+    prefill_tokens_per_second: float
+    prompt_tokens_per_second: float
+    first_tokens_per_second: float | None
+    finished_requests_per_second: float | None
+    running: float
+    waiting: float
+    kv_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartUps:
+    """Replicas seen on their way up, and how long the last ones took, in seconds."""
+
+    under_way: tuple[str, ...] = ()
+    durations_seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """All that one V4Deployment has taught.
+
+    `key` names what the fits belong to. `first_seen_at` is the time of the first observation ever,
+    `updated_at` of the last one, `block_started_at` when the present half minute of evidence began.
+    `block_variance` is that of a healthy block's log ratio.
+    `history` is the last quarter of an hour, oldest first.
+    """
+
+    key: str
+    first_seen_at: float | None = None
+    updated_at: float | None = None
+    block_started_at: float | None = None
+    sizing: StepFit | None = None
+    reference: Reference | None = None
+    tracks: tuple[Track, ...] = ()
+    history: tuple[FleetSample, ...] = ()
+    mix: Mix | None = None
+    block_variance: float | None = None
+    trend_replicas_per_second: float = 0.0
+    start_ups: StartUps = field(default_factory=StartUps)
+
+    @classmethod
+    def empty(cls, key: str) -> "Learned":
+        """Nothing learned yet, for the fits named `key` (see `key_of_fit`)."""
+        return cls(key=key)
+
+
+def key_of_fit(deployment: Deployment) -> str:
+    """What a fit belongs to: checkpoint, engine, version, arguments, devices and layout.
+
+    Anything else may change without the step time changing with it.
+    """
+    plan = deployment.memory
+    parts = (
+        plan.checkpoint,
+        f"{plan.engine} {plan.engine_version or 'unknown version'}",
+        f"{plan.devices}x {plan.accelerator} {plan.layout.label}",
+        " ".join(plan.engine_args),
+    )
+    return " | ".join(parts)
