@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from v4operator.model.deployment import Key
+from v4operator.observe.collector import Collector
+from v4operator.observe.ports import Scrape
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import FakeClock, MakeReading
+
+_KEY = Key("ns", "flash")
+_OTHER = Key("ns", "pro")
+
+
+class _Engines:
+    """Engines that decode 100 tokens a second; any of them can be made to misbehave."""
+
+    def __init__(self, clock: FakeClock, make_reading: MakeReading) -> None:
+        self._clock = clock
+        self._make_reading = make_reading
+        self.scrapes: defaultdict[str, list[float]] = defaultdict(list)
+        self.paths: set[str] = set()
+        self.refused: set[str] = set()
+        self.broken: set[str] = set()
+        self.hung: set[str] = set()
+        self.frozen_at: dict[str, float] = {}
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def scrape(self, address: str, path: str) -> Scrape:
+        now = self._clock.now()
+        self.scrapes[address].append(now)
+        self.paths.add(path)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return await self._answer(address, now)
+        finally:
+            self.under_way -= 1
+
+    async def _answer(self, address: str, now: float) -> Scrape:
+        if address in self.hung:
+            await asyncio.Event().wait()
+        if address in self.broken:
+            raise RuntimeError("parser bug")
+        if address in self.refused:
+            return Scrape(at=now, reading=None, failure="connection refused")
+        at = self.frozen_at.get(address, now)
+        reading = self._make_reading(decode_tokens_total=at * 100.0)
+        return Scrape(at=at, reading=reading, failure=None)
+
+
+@pytest.fixture
+def engines(clock: FakeClock, make_reading: MakeReading) -> _Engines:
+    return _Engines(clock, make_reading)
+
+
+@pytest.fixture
+async def collector(engines: _Engines, clock: FakeClock) -> AsyncIterator[Collector]:
+    collector = Collector(engines, clock)
+    yield collector
+    await collector.aclose()
+
+
+def _targets(*names: str) -> dict[str, tuple[str, str]]:
+    return {name: (f"http://{name}:30000", "/metrics") for name in names}
+
+
+async def test_each_target_is_scraped_once_an_interval(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a", "b", "c"), 5.0)
+    await clock.advance(60.0)
+    assert {address: len(times) for address, times in engines.scrapes.items()} == {
+        "http://a:30000": 12,
+        "http://b:30000": 12,
+        "http://c:30000": 12,
+    }
+    assert engines.paths == {"/metrics"}
+    gaps = {
+        round(after - before, 6)
+        for times in engines.scrapes.values()
+        for before, after in pairwise(times)
+    }
+    assert gaps == {5.0}
+
+
+async def test_targets_are_spread_over_the_interval_and_keep_their_turn_after_a_restart(
+    engines: _Engines, clock: FakeClock
+) -> None:
+    turns: list[dict[str, float]] = []
+    for _ in range(2):
+        collector = Collector(engines, clock)
+        engines.scrapes.clear()
+        collector.set_targets(_KEY, _targets(*(f"flash-{n}" for n in range(200))), 10.0)
+        await clock.advance(10.0)
+        turns.append({name: round(times[0] % 10.0, 3) for name, times in engines.scrapes.items()})
+        await collector.aclose()
+    assert turns[0] == turns[1]
+    tenths = Counter(int(turn) for turn in turns[0].values())
+    assert len(tenths) == 10
+    assert max(tenths.values()) <= 40  # 20 each if spread evenly
+
+
+async def test_windows_fill_and_tell_rates(collector: Collector, clock: FakeClock) -> None:
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(65.0)
+    snapshot = collector.windows(_KEY)["a"]
+    recent = snapshot.window.over(60.0, clock.now())
+    assert recent is not None
+    assert recent.decode_tokens_per_second == pytest.approx(100.0)
+    assert (snapshot.failure, snapshot.failing_since) == (None, None)
+    assert snapshot.scrape_limit_seconds == 2.0
+
+
+async def test_a_failing_target_keeps_its_reason_and_the_time_of_the_first_failure(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    engines.refused.add("http://a:30000")
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0)
+    await clock.advance(30.0)
+    snapshots = collector.windows(_KEY)
+    assert snapshots["a"].failure == "connection refused"
+    assert snapshots["a"].failing_since == engines.scrapes["http://a:30000"][0]
+    assert snapshots["a"].window.latest is None
+    assert snapshots["b"].failure is None
+    engines.refused.clear()
+    await clock.advance(5.0)
+    recovered = collector.windows(_KEY)["a"]
+    assert (recovered.failure, recovered.failing_since) == (None, None)
+    assert recovered.window.latest is not None
+
+
+async def test_an_error_in_a_source_is_a_failure_of_that_target_alone(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    engines.broken.add("http://a:30000")
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0)
+    await clock.advance(20.0)
+    snapshots = collector.windows(_KEY)
+    assert snapshots["a"].failure == "scrape failed: RuntimeError: parser bug"
+    assert len(engines.scrapes["http://a:30000"]) == 4
+    assert snapshots["b"].failure is None
+
+
+async def test_a_target_that_never_answers_delays_no_other(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    engines.hung.add("http://a:30000")
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0)
+    await clock.advance(50.0)
+    assert len(engines.scrapes["http://a:30000"]) == 1
+    assert len(engines.scrapes["http://b:30000"]) == 10
+
+
+async def test_no_more_than_the_bound_are_scraped_at_once(
+    engines: _Engines, clock: FakeClock
+) -> None:
+    names = [f"flash-{n}" for n in range(20)]
+    engines.hung.update(f"http://{name}:30000" for name in names)
+    collector = Collector(engines, clock, concurrency=3)
+    collector.set_targets(_KEY, _targets(*names), 5.0)
+    await clock.advance(20.0)
+    assert engines.most_under_way == 3
+    await collector.aclose()
+
+
+async def test_an_answer_that_stands_still_is_a_failure(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    engines.frozen_at["http://a:30000"] = clock.now()
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(20.0)
+    snapshot = collector.windows(_KEY)["a"]
+    assert snapshot.failure == "the answer carries the time of an earlier one"
+    assert snapshot.window.intervals_since(0.0) == ()
+
+
+async def test_a_removed_target_is_forgotten_and_scraped_no_more(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0)
+    collector.set_targets(_OTHER, _targets("c"), 5.0)
+    await clock.advance(10.0)
+    collector.set_targets(_KEY, _targets("b"), 5.0)
+    await clock.advance(10.0)
+    assert set(collector.windows(_KEY)) == {"b"}
+    assert len(engines.scrapes["http://a:30000"]) == 2
+    assert len(engines.scrapes["http://b:30000"]) == 4
+    collector.set_targets(_KEY, {}, 5.0)
+    assert collector.windows(_KEY) == {}
+    assert set(collector.windows(_OTHER)) == {"c"}
+
+
+async def test_setting_the_same_targets_again_changes_nothing(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    for _ in range(12):
+        collector.set_targets(_KEY, _targets("a"), 5.0)
+        await clock.advance(5.0)
+    assert len(engines.scrapes["http://a:30000"]) == 12
+    assert len(collector.windows(_KEY)["a"].window.intervals_since(0.0)) == 11
+
+
+async def test_a_target_at_another_address_starts_with_an_empty_window(
+    collector: Collector, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(20.0)
+    collector.set_targets(_KEY, {"a": ("http://elsewhere:30000", "/metrics")}, 5.0)
+    assert collector.windows(_KEY)["a"].window.latest is None
+
+
+async def test_another_interval_keeps_the_window_and_changes_the_pace(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(20.0)
+    collector.set_targets(_KEY, _targets("a"), 20.0)
+    assert collector.windows(_KEY)["a"].window.latest is not None
+    before = len(engines.scrapes["http://a:30000"])
+    await clock.advance(60.0)
+    assert len(engines.scrapes["http://a:30000"]) - before == 3
+
+
+async def test_a_closed_collector_scrapes_nothing(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(5.0)
+    await collector.aclose()
+    await clock.advance(50.0)
+    assert len(engines.scrapes["http://a:30000"]) == 1
+    assert collector.windows(_KEY) == {}
