@@ -12,17 +12,33 @@ from v4operator.model.step import StepTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadCell:
+    """The mean step at one level of load: evidence of alike load, averaged before it is fitted.
+
+    `rate_band` and `prefill_band` number the level, `weight` is the number of blocks in the means,
+    less what has been forgotten; `freshness` falls from 1 while nothing is added.
+    """
+
+    rate_band: int
+    prefill_band: int
+    weight: float
+    freshness: float
+    sequences: float
+    kv_tokens: float
+    prefill_tokens: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFit:
-    """Gaussian belief about the four coefficients of the step-time law.
+    """Gaussian belief about the four coefficients of the step-time law, and its evidence.
 
     The unknowns are `factors` of `scale` (the law believed in before anything was seen), in the
-    order base, sequence, KV token, prefill token. `precision` (inverse covariance) and `covariance`
-    are symmetric 4 x 4 matrices row by row, `information` is precision times mean.
+    order base, sequence, KV token, prefill token. `covariance` is a 4 x 4 matrix row by row.
     """
 
     scale: StepTime
-    precision: tuple[float, ...]
-    information: tuple[float, ...]
+    cells: tuple[LoadCell, ...]
     covariance: tuple[float, ...]
     factors: tuple[float, ...]
 

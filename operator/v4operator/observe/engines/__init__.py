@@ -1,1 +1,76 @@
-"""What each engine's metrics mean: one file an engine, pure tables and functions."""
+"""What each engine's metrics mean: one file an engine, pure tables and functions.
+
+The engine is recognised from the text, never declared: a NIM container answers with its backend's
+metrics, and a declaration may be wrong.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from v4operator.model.reading import Engine, EngineReading
+from v4operator.observe.engines import sglang, vllm
+from v4operator.observe.engines.unrecognised import description
+from v4operator.observe.exposition import Exposition, is_sample, parse
+
+
+class _Dialect(Protocol):
+    """What an engine's file gives."""
+
+    ENGINE: Engine
+    PREFIXES: tuple[str, ...]
+    WANTED: frozenset[str]
+
+    def read(self, exposition: Exposition, version: str | None) -> EngineReading:
+        """One scrape of a replica of this engine."""
+        ...
+
+
+_ENGINES: tuple[_Dialect, ...] = (sglang, vllm)
+# What is read of a text: name as written -> name. SGLang answers a request for OpenMetrics with the
+# colon replaced (recorded from 0.5.23).
+WANTED = {
+    spelling: name
+    for engine in _ENGINES
+    for name in engine.WANTED
+    for spelling in (name, name.replace(":", "_"))
+}
+_SHOWN = 60  # characters of a cut line that are quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAnEngine:
+    """The text is not the whole exposition of one known engine; `reason` says what was found."""
+
+    reason: str
+
+
+def read(text: bytes, *, version: str | None = None) -> EngineReading | NotAnEngine:
+    """Read one scrape of one replica, of whatever engine. Never raises.
+
+    `version` is the engine's exact version, where it is known from elsewhere.
+    """
+    exposition = parse(text, WANTED)
+    found = [engine for engine in _ENGINES if _wrote(engine, exposition, text)]
+    if not found:
+        return NotAnEngine(reason=description(text))
+    if len(found) > 1:
+        names = " and ".join(engine.ENGINE.value for engine in found)
+        return NotAnEngine(reason=f"samples of {names} in one text")
+    if exposition.surplus_lines:
+        return NotAnEngine(
+            reason=f"{exposition.surplus_lines} lines more than any deployment's exposition has"
+        )
+    cut = exposition.cut_line
+    if cut is not None and not is_sample(cut):
+        return NotAnEngine(reason=f"cut off in the middle of a line: {cut[-_SHOWN:]!r}")
+    return found[0].read(exposition, version)
+
+
+def _wrote(engine: _Dialect, exposition: Exposition, text: bytes) -> bool:
+    if any(name in exposition.samples for name in engine.WANTED):
+        return True
+    starts = tuple(prefix.encode() for prefix in engine.PREFIXES)
+    return text.startswith(starts) or any(b"\n" + start in text for start in starts)
+
+
+__all__ = ["WANTED", "EngineReading", "NotAnEngine", "read"]
