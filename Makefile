@@ -34,7 +34,7 @@ format: $(VENV)/.dev ## what the formatter and the linter can mend
 
 lock: ## resolve the locks anew (needs uv)
 	uv pip compile $(UV_FLAGS) pyproject.toml -o requirements.lock
-	uv pip compile $(UV_FLAGS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile $(UV_FLAGS) --extra dev --extra simulate -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile $(UV_FLAGS) requirements-build.in -o requirements-build.lock
 UV_FLAGS := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
 
