@@ -3,7 +3,7 @@
 Hostile until parsed: size, documents and nesting are bounded before anything is looked at.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -18,7 +18,7 @@ from v4operator.api.v1alpha1 import (
     V4Deployment,
     V4DeploymentSpec,
 )
-from v4operator.catalogue import load
+from v4operator.catalogue import load, resolve
 from v4operator.model.catalogue import Catalogue
 from v4operator.model.deployment import Deployment, Key, MemoryPlan, Objectives, Scaling
 from v4operator.model.layout import Layout
@@ -154,14 +154,13 @@ def _memory_plan(spec: V4DeploymentSpec) -> MemoryPlan:
 
 
 def _layout(spec: V4DeploymentSpec) -> Layout:
-    parallelism = spec.parallelism
-    left = spec.accelerator.count // (parallelism.data * parallelism.pipeline)
-    return Layout(
-        tensor=parallelism.tensor or max(1, left),
-        data=parallelism.data,
-        pipeline=parallelism.pipeline,
-        expert=parallelism.expert,
-    )
+    parallelism, count = spec.parallelism, spec.accelerator.count
+    data, pipeline = parallelism.data, parallelism.pipeline
+    tensor = parallelism.tensor or max(1, count // (data * pipeline))
+    # SGLang counts all devices of a stage as tensor ones and shares them out among the data ranks.
+    if spec.engine.name == "sglang" and tensor * pipeline == count and tensor % data == 0:
+        tensor //= data
+    return Layout(tensor=tensor, data=data, pipeline=pipeline, expert=parallelism.expert)
 
 
 def _impossible_layout(spec: V4DeploymentSpec, where: str) -> Iterator[Problem]:
@@ -179,17 +178,12 @@ def _impossible_layout(spec: V4DeploymentSpec, where: str) -> Iterator[Problem]:
 def _unknown_names(spec: V4DeploymentSpec, where: str, catalogue: Catalogue) -> Iterator[Problem]:
     custom = spec.model.custom
     path = "spec.model.custom.base" if custom else "spec.model.checkpoint"
-    checkpoint = custom.base if custom else str(spec.model.checkpoint)
-    yield from _unknown(checkpoint, catalogue.checkpoints, where, path)
-    product = spec.accelerator.product
-    yield from _unknown(product, catalogue.accelerators, where, "spec.accelerator.product")
-
-
-def _unknown(found: str, entries: Iterable[Any], where: str, path: str) -> Iterator[Problem]:
-    names = {name: entry.name for entry in entries for name in (entry.name, *entry.aliases)}
-    if found in names:
-        return
-    allowed = ", ".join(sorted(set(names.values())))
-    yield Problem(
-        where=where, path=path, found=repr(found), allowed=allowed, nearest=nearest(found, names)
-    )
+    name = custom.base if custom else str(spec.model.checkpoint)
+    for find, word, place in (
+        (resolve.checkpoint, name, path),
+        (resolve.accelerator, spec.accelerator.product, "spec.accelerator.product"),
+    ):
+        try:
+            find(catalogue, word, where=where, path=place)
+        except InputError as error:
+            yield from error.problems

@@ -1,12 +1,10 @@
 """Which catalogue profile the estimate starts from, before anything has been measured. Pure."""
 
 from math import log2
-from typing import TypeVar
 
+from v4operator.catalogue.resolve import find_accelerator, find_checkpoint
 from v4operator.model.catalogue import Accelerator, Catalogue, Checkpoint, PerformanceProfile
 from v4operator.model.deployment import MemoryPlan
-
-_Entry = TypeVar("_Entry", Checkpoint, Accelerator)
 
 
 def prior(plan: MemoryPlan, catalogue: Catalogue) -> PerformanceProfile | None:
@@ -16,8 +14,8 @@ def prior(plan: MemoryPlan, catalogue: Catalogue) -> PerformanceProfile | None:
     2026-06-24), so a neighbour is a fair start; the estimate's spread covers that factor and it
     learns from there. `None` where the catalogue has no profile of the family.
     """
-    checkpoint = _named(plan.checkpoint, catalogue.checkpoints)
-    accelerator = _named(plan.accelerator, catalogue.accelerators)
+    checkpoint = find_checkpoint(catalogue, plan.checkpoint)
+    accelerator = find_accelerator(catalogue, plan.accelerator)
     if checkpoint is None or accelerator is None:
         return None
     families = {c.name: c.family for c in catalogue.checkpoints}
@@ -34,7 +32,3 @@ def _distance(
         profile.engine != plan.engine,
         abs(log2(profile.devices / plan.devices)),
     )
-
-
-def _named(name: str, entries: tuple[_Entry, ...]) -> _Entry | None:
-    return next((e for e in entries if name == e.name or name in e.aliases), None)

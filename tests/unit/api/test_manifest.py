@@ -58,6 +58,17 @@ def test_devices_that_data_and_pipeline_leave_are_tensor_parallel() -> None:
     assert one(text).memory.layout == Layout(tensor=2, data=2, pipeline=2)
 
 
+def test_sglang_counts_all_devices_of_a_stage_as_tensor_ones() -> None:
+    text = MINIMAL.replace("count: 4}", "count: 4}\n  parallelism: {tensor: 4, data: 4}")
+
+    assert one(text).memory.layout == Layout(tensor=1, data=4)
+
+
+def test_names_are_known_whatever_their_capitals_and_by_node_label() -> None:
+    for name in ("H200-141", "NVIDIA-H200"):
+        assert one(MINIMAL.replace("h200-141", name)).memory.accelerator == name
+
+
 def test_a_fine_tune_names_its_base_and_its_size() -> None:
     custom = "custom: {base: deepseek-ai/DeepSeek-V4-Flash, weightBytes: 170GB}"
     text = MINIMAL.replace("checkpoint: deepseek-ai/DeepSeek-V4-Flash", custom)
