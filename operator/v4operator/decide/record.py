@@ -21,7 +21,7 @@ def decision_of(situation: Situation, move: Move) -> Decision:
         wanted=situation.wanted if move.advice is None else move.advice,
         desired=move.desired,
         reason=move.reason.value,
-        sentence=f"{_head(situation, move)}: {_demand(situation)}; {move.why}",
+        sentence=_sentence(situation, move),
         vetoes=move.vetoes,
         alternative=move.alternative,
         inputs=tuple(_inputs(situation)),
@@ -29,6 +29,13 @@ def decision_of(situation: Situation, move: Move) -> Decision:
         release=move.release,
         restore=move.restore,
     )
+
+
+def _sentence(situation: Situation, move: Move) -> str:
+    """What, on which demand, and why; a blindness that is the reason is told once."""
+    demand = _demand(situation)
+    reason = "" if move.why == situation.blind else f"; {move.why}"
+    return f"{_head(situation, move)}: {demand}{reason}"
 
 
 def _head(situation: Situation, move: Move) -> str:

@@ -1,10 +1,12 @@
 """How the demo looks: a live picture on a terminal, lines elsewhere, an SVG to keep."""
 
+import re
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from types import TracebackType
 from typing import Any, Self
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -17,6 +19,8 @@ from v4operator.model.units import GIB
 _BAR = 24  # cells of a bar
 _NEWS = 7  # changes that stay in view
 _PICTURE_COLUMNS = 118
+# rich's frame without its fonts, which a viewer would fetch from a content network.
+_SVG = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 _COLOURS = {
     "Healthy": "green",
     "Unknown": "bright_black",
@@ -121,7 +125,7 @@ def picture(record: Record) -> str:
         news.take(frame)
     console = Console(record=True, width=_PICTURE_COLUMNS, file=StringIO())
     console.print(drawing(record.frames[-1], news.lines[-_NEWS:]))
-    return console.export_svg(title="v4-operator demo")
+    return console.export_svg(title="v4-operator demo", code_format=_SVG)
 
 
 def drawing(frame: Frame, news: list[str]) -> RenderableType:
