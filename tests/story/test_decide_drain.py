@@ -205,12 +205,12 @@ def test_recommend_says_the_number_and_touches_nothing() -> None:
 
 
 def test_a_silent_replica_is_no_victim_and_lends_nothing() -> None:
-    world = World.of_size(4, demand=demand(3.0), memory=settled(4, 3))
+    world = World.of_size(4, demand=demand(3.0, silent_replicas=1), memory=settled(4, 3))
     world.replicas[3] = silent("flash-3")
     decision = world.step()
     assert decision.action is Action.HOLD
     assert [v.reason for v in decision.vetoes] == ["SurvivorsTooSmall"]
-    world.demand = demand(2.4)
+    world.demand = demand(2.4, silent_replicas=1)
     assert world.step().drain in {"flash-0", "flash-1", "flash-2"}
 
 

@@ -66,9 +66,8 @@ def _against_drain(situation: Situation, drain: Drain) -> str | None:
     speeds = [fleet.speeds[r.replica.name] for r in fleet.serving if r.replica.name != drain.victim]
     if not speeds:
         return "no other replica is known to take requests"
-    left = max(0.0, situation.demand - len(fleet.silent))
-    if not situation.above_maximum and not carries(speeds, left):
-        return f"the others carry {sum(speeds):.1f} of {left:.1f}"
+    if not situation.above_maximum and not carries(speeds, situation.seen_demand):
+        return f"the others carry {sum(speeds):.1f} of {situation.seen_demand:.1f}"
     return None
 
 

@@ -135,9 +135,8 @@ def survivor_capacities(situation: Situation, victim: Victim) -> tuple[float, ..
 
 def load_after(situation: Situation) -> float:
     """What the fresh replicas have to carry once one of them is gone, in healthy replicas."""
-    fleet = situation.fleet
-    seen = max(0.0, situation.demand - len(fleet.silent))
-    return load_without_one(seen, max(1, len(fleet.serving)))
+    serving = max(1, len(situation.fleet.serving))
+    return load_without_one(situation.seen_demand, serving)
 
 
 def _veto(reason: Reason, message: str) -> Veto:

@@ -55,6 +55,11 @@ class Situation:
         return self.deployment.scaling
 
     @property
+    def seen_demand(self) -> float:
+        """The demand without the replica's worth that each silent replica holds of it."""
+        return max(0.0, self.demand - self.forecast.demand.silent_replicas)
+
+    @property
     def above_maximum(self) -> bool:
         """Whether the user's bound itself asks for fewer."""
         return self.count > self.scaling.max_replicas

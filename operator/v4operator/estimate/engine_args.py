@@ -223,3 +223,8 @@ _READERS: dict[str, Callable[[str | None], object]] = {
     "off": lambda _: False,
     "fp4": lambda _: "fp4",
 }
+
+
+def memory_flags() -> frozenset[str]:
+    """Names, without dashes in front, of all arguments that decide memory, of every engine."""
+    return frozenset(name for table in _ENGINES.values() for name in table)

@@ -3,9 +3,10 @@
 Values only; `v4operator.catalogue` reads and checks the data files and makes these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from v4operator.model.figures import Figure
+from v4operator.model.published import Provenance, Published
 from v4operator.model.step import StepTime
 
 
@@ -34,6 +35,20 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeWork:
+    """What one decoded token touches (published configuration), for the roofline.
+
+    `indexer_top_k` is how many compressed entries a CSA layer reads, `embedding_bytes` the table
+    that is looked up, not read, and `active_parameters` those that a token multiplies.
+    """
+
+    active_experts: int
+    indexer_top_k: int
+    embedding_bytes: Figure
+    active_parameters: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """One published checkpoint. A `None` field is a figure that nobody has published.
 
@@ -56,6 +71,18 @@ class Checkpoint:
     routed_experts: int | None = None
     draft: str | None = None
     engine_minimum: tuple[tuple[str, str], ...] = ()
+    parameters: Figure | None = None
+    decode: DecodeWork | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakRates:
+    """Dense peak of one device in operations a second; `None`: the format has no tensor cores."""
+
+    bf16: float
+    fp8: float | None
+    fp4: float | None
+    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +105,8 @@ class Accelerator:
     architecture: str
     note: str | None
     engines: tuple[str, ...] = ()
+    peak: PeakRates | None = None
+    link_bytes_per_second: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +204,11 @@ class LoadFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformanceProfile:
-    """Fitted step-time law of one checkpoint on one device and layout."""
+    """Fitted step-time law of one checkpoint on one device and layout.
+
+    `kv_capacity_tokens` is what the benchmarked replica held, where that was published: prompts and
+    answers of all running requests together.
+    """
 
     checkpoint: str
     engine: str
@@ -185,6 +218,7 @@ class PerformanceProfile:
     max_running_requests: int
     source: Figure
     note: str | None
+    kv_capacity_tokens: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,3 +230,4 @@ class Catalogue:
     profiles: tuple[PerformanceProfile, ...]
     engines: tuple[EngineEntry, ...] = ()
     load_factors: tuple[LoadFactor, ...] = ()
+    published: Published = field(default_factory=Published)

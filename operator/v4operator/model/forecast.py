@@ -61,7 +61,9 @@ class Demand:
     """What the fleet is asked for, in units of one replica's work at the objective.
 
     `now_replicas` is the present demand (0.5 = half a replica), `horizon_replicas` the demand at
-    `now + horizon_seconds`. `computable` is false where too little was seen; `reason` says why.
+    `now + horizon_seconds`. Both hold one replica for each of the `silent_replicas`: a ready one
+    that is not seen counts as fully loaded. `computable` is false where too little was seen;
+    `reason` says why, and the figures then tell of the part that was.
     """
 
     computable: bool
@@ -73,6 +75,7 @@ class Demand:
     decode_tokens_per_second: float
     prefill_tokens_per_second: float
     waiting_requests: float
+    silent_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,6 @@ class Standing:
     peer_deviation: float = 0.0
     peer_score: float = 0.0
     behind_peers: bool = False
-    in_reference: bool = False
     reference_score: float = 0.0
     behind_reference: bool = False
 
@@ -162,14 +161,13 @@ class Learned:
     """All that one V4Deployment has taught.
 
     `key` names what the fits belong to. `first_seen_at` is the time of the first observation ever,
-    `updated_at` of the last one, `block_started_at` when the present half minute of evidence began.
+    `block_started_at` when the present half minute of evidence began.
     `block_variance` is that of a healthy block's log ratio.
     `history` is the last quarter of an hour, oldest first.
     """
 
     key: str
     first_seen_at: float | None = None
-    updated_at: float | None = None
     block_started_at: float | None = None
     sizing: StepFit | None = None
     reference: Reference | None = None

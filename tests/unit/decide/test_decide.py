@@ -111,7 +111,7 @@ def test_a_demand_that_is_not_known_is_blindness_even_with_fresh_metrics(
 
 def test_two_thirds_fresh_are_enough_to_see() -> None:
     seen = observation([*serving(4), silent("x"), silent("y")])
-    decision = decide(seen, forecast(demand(3.0)), settled(6, 3))[0].decision
+    decision = decide(seen, forecast(demand(3.0, silent_replicas=2)), settled(6, 3))[0].decision
     assert decision.action is Action.SHRINK
 
 

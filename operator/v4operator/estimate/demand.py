@@ -1,0 +1,257 @@
+"""What the fleet is asked for, in units of the work one replica does at the objective.
+
+Work and not requests or tokens: a second of arrivals costs `per token * decode tokens + per prefill
+token * prompt tokens` seconds of a replica. Whether to act on it is `decide`'s matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, sqrt
+
+from v4operator.estimate.throughput import quantile
+from v4operator.model.deployment import Objectives
+from v4operator.model.forecast import Capacity, Demand, Mix
+from v4operator.model.learned import FleetSample
+from v4operator.model.observation import Interval, Observation, ReplicaObservation
+from v4operator.model.step import StepTime
+
+# The level is the mean of two neighbouring minutes: 90 to 180 s did best in the policy study.
+_MINUTE = 60.0
+
+# Requests that wait now are to be served within five minutes, together with what arrives.
+_CLEAR_SECONDS = 300.0
+
+# Load that lasts less than a minute is smoothed by the batch itself.
+_LEAST_SMOOTHING_SECONDS = 60.0
+
+# Requests differ in length about as much as an exponential variable does: variance 1 of their
+# number (Poisson arrivals) plus 1 of their length.
+_VARIANCE_PER_REQUEST = 2.0
+
+# A trend may at most double the demand within one horizon: a ramp of threefold in ten minutes is
+# followed so by the second forecast, and a wrong one costs at most one fleet.
+_MOST_GROWTH = 2.0
+
+# Growth fades with this time constant: ramps of real traffic last ten to twenty minutes, and one
+# that never faded would overshoot every daily peak.
+_RAMP_SECONDS = 1200.0
+
+# With more silent replicas than this the fleet is not seen (two thirds must be fresh).
+_MOST_SILENT_SHARE = 1.0 / 3.0
+
+# A replica has its first minute of counts soon after this time; until then its load is too small to
+# matter, and counting it as silent would ask for another one because one has just arrived.
+_YOUNG_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Replica time that work costs, in seconds, and the share of time a replica has for it."""
+
+    decode_token_seconds: float
+    prefill_token_seconds: float
+    request_decode_tokens: float
+    request_prefill_tokens: float
+    work_share: float
+
+    @property
+    def request_seconds(self) -> float:
+        """Replica seconds, at the objective, of one typical request."""
+        return self.replicas(self.request_decode_tokens, self.request_prefill_tokens)
+
+    def replicas(self, decode_tokens: float, prefill_tokens: float) -> float:
+        """Replicas that so many tokens a second keep busy at the objective."""
+        work = (
+            self.decode_token_seconds * decode_tokens + self.prefill_token_seconds * prefill_tokens
+        )
+        return work / self.work_share
+
+
+def price_of(law: StepTime, mix: Mix, capacity: Capacity) -> Price:
+    """Prices at the present context; the base of a step at the objective is nobody's work."""
+    share = 1.0 - law.base_seconds / capacity.inter_token_latency_seconds
+    return Price(
+        decode_token_seconds=law.per_sequence_seconds
+        + law.per_kv_token_seconds * mix.context_tokens,
+        prefill_token_seconds=law.per_prefill_token_seconds,
+        request_decode_tokens=mix.decode_tokens,
+        request_prefill_tokens=mix.prefill_tokens,
+        work_share=share,
+    )
+
+
+def sample_of(observation: Observation) -> FleetSample | None:
+    """Sums over the fresh ready replicas of the last minute; `None` if none gives a decode rate."""
+    minutes = [
+        r.recent
+        for r in observation.fresh
+        if r.recent is not None and r.recent.decode_tokens_per_second is not None
+    ]
+    if not minutes:
+        return None
+    return FleetSample(
+        time=observation.now,
+        replicas=len(minutes),
+        decode_tokens_per_second=sum(m.decode_tokens_per_second or 0.0 for m in minutes),
+        prefill_tokens_per_second=sum(_prefill(m) for m in minutes),
+        prompt_tokens_per_second=sum(_prompt(m) for m in minutes),
+        first_tokens_per_second=_sum([m.first_tokens_per_second for m in minutes]),
+        finished_requests_per_second=_sum([m.finished_requests_per_second for m in minutes]),
+        running=sum(m.running_mean or 0.0 for m in minutes),
+        waiting=sum(m.waiting_mean or 0.0 for m in minutes),
+        kv_tokens=_sum([m.kv_tokens_mean for m in minutes]),
+    )
+
+
+def arriving_replicas(sample: FleetSample, before: FleetSample | None, price: Price) -> float:
+    """Work that arrives, in replicas: what is served, or what the arrivals will ask, if more.
+
+    Arrivals are first tokens plus the growth of the queue; their answers come later, so on a rise
+    they lead the served rate by half the life of a request.
+    """
+    served = price.replicas(sample.decode_tokens_per_second, sample.prefill_tokens_per_second)
+    if sample.first_tokens_per_second is None:
+        return served
+    queued = 0.0
+    if before is not None and sample.time > before.time:
+        queued = max(0.0, (sample.waiting - before.waiting) / (sample.time - before.time))
+    return max(served, (sample.first_tokens_per_second + queued) * price.request_seconds)
+
+
+def series(history: Sequence[FleetSample], price: Price) -> list[float]:
+    """The arriving work of each sample, all at the present prices."""
+    before = (None, None, *history)  # samples are half a minute apart and cover a minute each
+    return [
+        arriving_replicas(sample, earlier, price)
+        for sample, earlier in zip(history, before, strict=False)
+    ]
+
+
+def demand(
+    observation: Observation,
+    history: Sequence[FleetSample],
+    price: Price,
+    objectives: Objectives,
+    *,
+    batch_limit: float,
+    trend: float,
+    horizon_seconds: float,
+) -> Demand:
+    """The demand now and at the horizon; where too little is seen it says so, and tells that part.
+
+    now = arriving work + backlog + one replica for each ready one that is silent.
+    horizon = the same, with the arriving work grown by the trend, and an allowance for fluctuation.
+    """
+    sample = sample_of(observation)
+    reason = _blind(observation, sample)
+    if sample is None:
+        return _nothing_seen(reason, horizon_seconds)
+    level = _level(sample, history, price)
+    ahead = _damped(horizon_seconds + _MINUTE)  # the level is a mean over two minutes: one old
+    grown = min(level + trend * ahead, _MOST_GROWTH * level)
+    silent = _silent(observation, sample)
+    held = silent + _backlog(observation, price, level, batch_limit)
+    return Demand(
+        computable=reason is None,
+        reason=reason,
+        now_replicas=level + held,
+        horizon_replicas=grown + held + allowance(grown, price, objectives),
+        horizon_seconds=horizon_seconds,
+        trend_replicas_per_second=trend,
+        decode_tokens_per_second=sample.decode_tokens_per_second,
+        prefill_tokens_per_second=sample.prefill_tokens_per_second,
+        waiting_requests=sample.waiting,
+        silent_replicas=silent,
+    )
+
+
+def _damped(horizon_seconds: float) -> float:
+    """Seconds of full growth within the horizon, when growth fades exponentially."""
+    return _RAMP_SECONDS * (1.0 - exp(-horizon_seconds / _RAMP_SECONDS))
+
+
+def allowance(replicas: float, price: Price, objectives: Objectives) -> float:
+    """Replicas to add so that fluctuation of the arriving work is carried often enough.
+
+    Square-root staffing: over the life of a request T, D replicas' work has the standard deviation
+    sqrt(D * work of a request * 2 / T); the attainment's quantile of it is added. A small fleet
+    gets relatively more.
+    """
+    life = price.request_decode_tokens * objectives.inter_token_latency_seconds
+    smoothing = max(_LEAST_SMOOTHING_SECONDS, life)
+    variance = replicas * price.request_seconds * _VARIANCE_PER_REQUEST / smoothing
+    return quantile(objectives.attainment) * sqrt(max(0.0, variance))
+
+
+def _blind(observation: Observation, sample: FleetSample | None) -> str | None:
+    ready = len(observation.ready)
+    if ready == 0:
+        return "no replica is ready"
+    if sample is None:
+        return "no fresh replica has a minute of decode counts yet"
+    silent = _silent(observation, sample)
+    if silent > _MOST_SILENT_SHARE * ready:
+        return f"{silent} of {ready} ready replicas give no fresh decode counts"
+    return None
+
+
+def _silent(observation: Observation, sample: FleetSample) -> int:
+    """Ready replicas that are not seen, besides those too young to have a minute of counts yet."""
+    young = sum(1 for r in observation.ready if r.recent is None and _is_young(r, observation.now))
+    return max(0, len(observation.ready) - sample.replicas - young)
+
+
+def _is_young(replica: ReplicaObservation, now: float) -> bool:
+    ready_at = replica.replica.ready_at
+    return ready_at is not None and now - ready_at < _YOUNG_SECONDS
+
+
+def _nothing_seen(reason: str | None, horizon_seconds: float) -> Demand:
+    return Demand(
+        computable=False,
+        reason=reason,
+        now_replicas=0.0,
+        horizon_replicas=0.0,
+        horizon_seconds=horizon_seconds,
+        trend_replicas_per_second=0.0,
+        decode_tokens_per_second=0.0,
+        prefill_tokens_per_second=0.0,
+        waiting_requests=0.0,
+    )
+
+
+def _level(sample: FleetSample, history: Sequence[FleetSample], price: Price) -> float:
+    """The arriving work of this minute and the one before, averaged."""
+    before = next((s for s in reversed(history) if s.time <= sample.time - _MINUTE), None)
+    present = arriving_replicas(sample, before, price)
+    if before is None or before.time < sample.time - 2.0 * _MINUTE:
+        return present
+    return (present + arriving_replicas(before, None, price)) / 2.0
+
+
+def _backlog(observation: Observation, price: Price, level: float, batch_limit: float) -> float:
+    """Replicas that clear the waiting requests and those above the objective's batch in time.
+
+    At most the arriving work again (or one replica), so that a stalled queue cannot ask for more
+    than a doubling.
+    """
+    surplus = 0.0
+    for replica in observation.fresh:
+        if replica.recent is not None:
+            running = replica.recent.running_mean or 0.0
+            surplus += max(0.0, running - batch_limit) + (replica.recent.waiting_mean or 0.0)
+    return min(surplus * price.request_seconds / _CLEAR_SECONDS, max(level, 1.0))
+
+
+def _prefill(minute: Interval) -> float:
+    computed = minute.prefill_tokens_per_second
+    return computed if computed is not None else _prompt(minute)
+
+
+def _prompt(minute: Interval) -> float:
+    return minute.prompt_tokens_per_second or 0.0
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    told = [value for value in values if value is not None]
+    return sum(told) if told else None

@@ -1,0 +1,235 @@
+from dataclasses import replace
+
+import pytest
+from tests.plant import DEPLOYMENT, FLASH, replica_with
+
+from v4operator.estimate.calibration import fit_from_prior
+from v4operator.estimate.demand import (
+    Price,
+    allowance,
+    arriving_replicas,
+    demand,
+    price_of,
+    sample_of,
+)
+from v4operator.estimate.throughput import capacity
+from v4operator.model.forecast import Demand, Mix
+from v4operator.model.learned import FleetSample
+from v4operator.model.observation import Observation, ReplicaObservation, Workload
+
+PRICE = Price(  # a replica works 0.9 of its time; a request of 1000 + 500 tokens takes 0.36 s
+    decode_token_seconds=0.6e-3,
+    prefill_token_seconds=60e-6,
+    request_decode_tokens=500.0,
+    request_prefill_tokens=1000.0,
+    work_share=0.9,
+)
+NOW = 10_000.0
+
+
+def observation(*replicas: ReplicaObservation) -> Observation:
+    workload = Workload(
+        desired=len(replicas), version="1", replicas=tuple(r.replica for r in replicas)
+    )
+    return Observation(now=NOW, deployment=DEPLOYMENT, workload=workload, replicas=replicas)
+
+
+def silent(name: str) -> ReplicaObservation:
+    return replace(
+        replica_with(name, NOW), fresh=False, recent=None, intervals=(), unknown="refused"
+    )
+
+
+def forecast_demand(
+    seen: Observation, history: tuple[FleetSample, ...] = (), trend: float = 0.0
+) -> Demand:
+    return demand(
+        seen,
+        history,
+        PRICE,
+        DEPLOYMENT.objectives,
+        batch_limit=50.0,
+        trend=trend,
+        horizon_seconds=480.0,
+    )
+
+
+def sample(
+    decode: float, first: float | None = None, waiting: float = 0.0, time: float = NOW
+) -> FleetSample:
+    return FleetSample(
+        time=time,
+        replicas=2,
+        decode_tokens_per_second=decode,
+        prefill_tokens_per_second=0.0,
+        prompt_tokens_per_second=0.0,
+        first_tokens_per_second=first,
+        finished_requests_per_second=None,
+        running=20.0,
+        waiting=waiting,
+        kv_tokens=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "replicas"),
+    [
+        pytest.param(sample(1500.0), 1.0, id="served: 1500 tok/s are 0.9 s of work a second"),
+        pytest.param(sample(1500.0, first=1.0), 1.0, id="few arrivals: served still counts"),
+        pytest.param(sample(750.0, first=5.0), 2.0, id="arrivals ask more than is served yet"),
+        pytest.param(sample(0.0, first=0.0), 0.0, id="idle"),
+    ],
+)
+def test_work_is_what_is_served_or_what_has_arrived(flow: FleetSample, replicas: float) -> None:
+    assert arriving_replicas(flow, None, PRICE) == pytest.approx(replicas)
+
+
+def test_a_growing_queue_counts_as_arrivals() -> None:
+    before = sample(1500.0, first=2.0, waiting=0.0, time=NOW - 60.0)
+    now = sample(1500.0, first=2.0, waiting=120.0)
+    grown = arriving_replicas(now, before, PRICE)
+    assert grown == pytest.approx(4.0 * PRICE.request_seconds)
+    assert arriving_replicas(before, now, PRICE) == pytest.approx(1.0)
+
+
+def test_demand_of_a_loaded_fleet_is_in_replicas() -> None:
+    seen = observation(*(replica_with(n, NOW, decode=750.0, first=1.5, prefill=0.0) for n in "ab"))
+    found = forecast_demand(seen)
+    assert found.computable
+    assert found.now_replicas == pytest.approx(3.0 * PRICE.request_seconds)
+    assert found.decode_tokens_per_second == pytest.approx(1500.0)
+    assert found.horizon_replicas == pytest.approx(
+        found.now_replicas + allowance(found.now_replicas, PRICE, DEPLOYMENT.objectives)
+    )
+
+
+def test_an_idle_fleet_asks_for_nothing() -> None:
+    seen = observation(*(replica_with(n, NOW, decode=0.0, first=0.0, prefill=0.0) for n in "ab"))
+    found = forecast_demand(seen)
+    assert (found.computable, found.now_replicas, found.horizon_replicas) == (True, 0.0, 0.0)
+
+
+def test_a_silent_replica_counts_as_fully_loaded() -> None:
+    heard = [replica_with(n, NOW, decode=750.0) for n in "abc"]
+    without = forecast_demand(observation(*heard))
+    found = forecast_demand(observation(*heard, silent("d")))
+    assert found.now_replicas == pytest.approx(without.now_replicas + 1.0)
+
+
+def test_a_replica_that_has_just_become_ready_is_not_taken_for_silent() -> None:
+    heard = replica_with("a", NOW, decode=750.0)
+    young = replace(replica_with("b", NOW, ready_at=NOW - 10.0), recent=None)
+    assert forecast_demand(observation(heard, young)) == forecast_demand(observation(heard))
+
+
+@pytest.mark.parametrize(
+    ("replicas", "reason"),
+    [
+        pytest.param([], "no replica is ready", id="none ready"),
+        pytest.param(
+            [replica_with("a", NOW), silent("b")],
+            "1 of 2 ready replicas give no fresh decode counts",
+            id="half silent",
+        ),
+        pytest.param(
+            [replace(replica_with("a", NOW), recent=None)],
+            "no fresh replica has a minute of decode counts yet",
+            id="no window yet",
+        ),
+    ],
+)
+def test_demand_that_cannot_be_seen_says_why(
+    replicas: list[ReplicaObservation], reason: str
+) -> None:
+    found = forecast_demand(observation(*replicas))
+    assert not found.computable
+    assert found.reason == reason
+
+
+def test_one_that_is_ready_and_not_yet_scraped_is_not_taken_for_silent() -> None:
+    newcomer = replace(silent("d"), replica=replace(silent("d").replica, ready_at=NOW - 2.0))
+    seen = tuple(replica_with(name, NOW) for name in "abc")
+
+    found = forecast_demand(observation(*seen, newcomer))
+
+    assert found.silent_replicas == 0
+    assert found.now_replicas == pytest.approx(forecast_demand(observation(*seen)).now_replicas)
+
+
+def test_a_blind_fleet_tells_what_is_seen_so_that_it_can_grow_on_that() -> None:
+    found = forecast_demand(observation(replica_with("a", NOW), silent("b"), silent("c")))
+    alone = forecast_demand(observation(replica_with("a", NOW)))
+
+    assert not found.computable
+    assert found.silent_replicas == 2
+    assert found.now_replicas == pytest.approx(alone.now_replicas + 2)
+
+
+def test_waiting_requests_ask_for_replicas_that_clear_them_in_five_minutes() -> None:
+    calm = observation(replica_with("a", NOW, decode=750.0))
+    queued = observation(replica_with("a", NOW, decode=750.0, waiting=150.0))
+    more = forecast_demand(queued).now_replicas - forecast_demand(calm).now_replicas
+    assert more == pytest.approx(150.0 * PRICE.request_seconds / 300.0)
+
+
+def test_a_batch_above_the_objective_is_a_backlog_too() -> None:
+    calm = observation(replica_with("a", NOW, decode=1500.0, running=50.0))
+    full = observation(replica_with("a", NOW, decode=1500.0, running=200.0))
+    more = forecast_demand(full).now_replicas - forecast_demand(calm).now_replicas
+    assert more == pytest.approx(150.0 * PRICE.request_seconds / 300.0)
+
+
+def test_a_backlog_at_most_doubles_the_demand() -> None:
+    full = observation(replica_with("a", NOW, decode=3000.0, first=0.0, waiting=1e6))
+    assert forecast_demand(full).now_replicas == pytest.approx(2 * PRICE.replicas(3000.0, 1000.0))
+
+
+def test_a_trend_raises_only_the_horizon_and_at_most_doubles_it() -> None:
+    seen = observation(replica_with("a", NOW, decode=1500.0))
+    still, gentle, wild = (forecast_demand(seen, trend=t) for t in (0.0, 1e-3, 1.0))
+    assert gentle.now_replicas == still.now_replicas
+    # 480 s and the minute's age of a growth that fades with 1200 s count as 435 s
+    spare = allowance(still.now_replicas + 0.4348, PRICE, DEPLOYMENT.objectives)
+    assert gentle.horizon_replicas == pytest.approx(still.now_replicas + 0.4348 + spare, rel=1e-3)
+    spare = allowance(2 * still.now_replicas, PRICE, DEPLOYMENT.objectives)
+    assert wild.horizon_replicas == pytest.approx(2 * still.now_replicas + spare)
+
+
+def test_the_level_is_the_mean_of_two_minutes() -> None:
+    seen = observation(replica_with("a", NOW, decode=1500.0, first=0.0, prefill=0.0))
+    past = (sample(3000.0, time=NOW - 70.0),)
+    stale = (sample(3000.0, time=NOW - 500.0),)
+    assert forecast_demand(seen, past).now_replicas == pytest.approx(1.5)
+    assert forecast_demand(seen, stale).now_replicas == pytest.approx(1.0)
+
+
+def test_a_small_fleet_gets_relatively_more_allowance() -> None:
+    small, large = (allowance(n, PRICE, DEPLOYMENT.objectives) for n in (1.0, 16.0))
+    assert large == pytest.approx(4.0 * small)
+    assert 0.2 < small < 0.4
+
+
+def test_prices_follow_the_law_and_the_capacity() -> None:
+    mix = Mix(
+        prompt_tokens=8192.0, prefill_tokens=8192.0, decode_tokens=1024.0, context_tokens=8704.0
+    )
+    fit = replace(fit_from_prior(None), scale=FLASH)
+    carried = capacity(fit, mix, DEPLOYMENT.objectives, pool=None, max_running=None)
+    price = price_of(FLASH, mix, carried)
+    at_capacity = price.replicas(
+        carried.decode_tokens_per_second, 8.0 * carried.decode_tokens_per_second
+    )
+    assert at_capacity == pytest.approx(1.0)
+
+
+def test_figures_no_replica_gives_stay_unknown_in_the_sum() -> None:
+    seen = observation(replica_with("a", NOW, first=None))
+    found = sample_of(seen)
+    assert found is not None
+    assert found.first_tokens_per_second is None
+
+
+def test_prompt_tokens_stand_in_for_computed_ones_that_are_not_told() -> None:
+    found = sample_of(observation(replica_with("a", NOW, prefill=None, prompt=700.0)))
+    assert found is not None
+    assert found.prefill_tokens_per_second == 700.0
