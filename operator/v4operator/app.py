@@ -8,7 +8,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,9 @@ from v4operator.runtime.server import HealthServer, Pages
 from v4operator.settings import Settings
 
 log = structlog.get_logger()
+
+# Of the five seconds that ending may take; the rest is for closing sockets and threads.
+_LAST_TICK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +89,22 @@ class Standalone:
     ticked: bool = False
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Tick until told to stop; a tick that is under way is finished."""
+        """Tick until told to stop; a tick that is under way gets a moment to finish."""
+        ticking = asyncio.create_task(self._tick_until(stopping), name="ticks")
+        waiting = asyncio.create_task(stopping.wait(), name="stop")
+        await asyncio.wait({ticking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await asyncio.wait({ticking}, timeout=_LAST_TICK_SECONDS)
+        ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
+
+    async def _tick_until(self, stopping: asyncio.Event) -> None:
+        clock = self.reconciler.clock
         while not stopping.is_set():
             await self.tick()
-            pause = asyncio.ensure_future(
-                self.reconciler.clock.sleep(self.settings.reconcile_seconds)
-            )
-            stop = asyncio.ensure_future(stopping.wait())
+            pause = asyncio.create_task(clock.sleep(self.settings.reconcile_seconds))
+            stop = asyncio.create_task(stopping.wait())
             await asyncio.wait({pause, stop}, return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
             stop.cancel()
