@@ -75,13 +75,11 @@ Memory = Annotated[
 Budget = Annotated[
     HbmBudget,
     _amount(parse_memory_budget),
-    WrittenAs(
-        form="memory", pattern=_whole(f"{_MEMORY}|{_PERCENT}"), max_length=_AMOUNT_LENGTH
-    ),
+    WrittenAs(form="memory", pattern=_whole(f"{_MEMORY}|{_PERCENT}"), max_length=_AMOUNT_LENGTH),
     _MORE_THAN_NOTHING,
 ]
 
 
-def broken(rule: Cel) -> PydanticCustomError:
-    """The error of a validator that says in Python what `rule` says in CEL."""
-    return PydanticCustomError("rule", "{allowed}", {"allowed": rule.message, "nearest": None})
+def broken(allowed: str) -> PydanticCustomError:
+    """The error of a validator whose rule stands in CEL too, with the same words."""
+    return PydanticCustomError("rule", "{allowed}", {"allowed": allowed, "nearest": None})

@@ -4,6 +4,7 @@ Markers stand in `Annotated` beside the field, or under `model_config` by `rules
 mark in pydantic's JSON schema and nowhere else; `crdgen` reads it. Nothing is checked here.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,20 +28,18 @@ Schema = dict[str, Any]
 class Cel:
     """One rule in base CEL: `rule` holds for `self`, else `message` is the server's answer.
 
-    `field_path` is relative to the marked place and names the field that is at fault;
-    `message_expression` may compute the message, which then only stands in for a failure of it.
+    `field_path` is relative to the marked place and names the field that is at fault. The message
+    is fixed: to the server's estimate, a computed one is too dear for any rule.
     """
 
     rule: str
     message: str
     field_path: str | None = None
-    message_expression: str | None = None
 
     def document(self) -> Schema:
         """As it stands in a schema."""
-        optional = {"fieldPath": self.field_path, "messageExpression": self.message_expression}
-        given = {name: value for name, value in optional.items() if value is not None}
-        return {"rule": self.rule, "message": self.message, **given}
+        path = {} if self.field_path is None else {"fieldPath": self.field_path}
+        return {"rule": self.rule, "message": self.message, **path}
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -55,12 +54,14 @@ def rules(*given: Cel) -> Schema:
     return {RULES: [rule.document() for rule in given]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mark:
+class _Mark(ABC):
     """Keywords that are added to a field's schema as they are."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def keywords(self) -> Schema:
-        raise NotImplementedError
+        """What is added."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -1,4 +1,4 @@
-"""`spec.scaling` of a V4Deployment: who sets the number of replicas, within which bounds, how fast."""
+"""`spec.scaling`: who sets the number of replicas, within which bounds, how fast."""
 
 from typing import Annotated, Self
 
@@ -11,8 +11,6 @@ from v4operator.model.deployment import ScalingMode
 _ORDERED = Cel(
     rule="self.minReplicas <= self.maxReplicas",
     message="minReplicas <= maxReplicas",
-    message_expression="'minReplicas <= maxReplicas (they are ' + string(self.minReplicas) "
-    "+ ' and ' + string(self.maxReplicas) + ')'",
     field_path=".minReplicas",
 )
 _SCHEDULES_BOUNDED = Cel(
@@ -20,7 +18,6 @@ _SCHEDULES_BOUNDED = Cel(
     message="minReplicas of each schedule <= maxReplicas",
     field_path=".schedules",
 )
-_SCHEDULES_NAMED_ONCE = "the name of each schedule once"
 
 _CRON_FIELD = r"[0-9A-Za-z*/,-]{1,40}"
 
@@ -63,7 +60,7 @@ class ScheduleSpec(Spec):
         Field(
             max_length=64,
             pattern=r"^[A-Za-z0-9_+/-]+$",
-            description="Zone of the times, by its IANA name. Default Etc/UTC: the same everywhere.",
+            description="IANA name of the zone. Default Etc/UTC: no summer time.",
         ),
     ] = "Etc/UTC"
     min_replicas: Annotated[int, Field(ge=0, le=1000, description="Never fewer while it lasts.")]
@@ -98,20 +95,17 @@ class ScalingSpec(Spec):
         list[ScheduleSpec],
         Field(max_length=20, description="Floors at set times; the highest that holds counts."),
         ListMap(keys=("name",)),
-    ] = []
+    ] = Field(default_factory=list)
     paused: Annotated[bool, Field(description="Keep watching, change nothing.")] = False
     behavior: Annotated[BehaviorSpec, Field(description="Pace of scaling.")] = BehaviorSpec()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min_replicas > self.max_replicas:
-            raise broken(
-                Cel(
-                    rule=_ORDERED.rule,
-                    message=f"minReplicas <= maxReplicas (they are {self.min_replicas} and "
-                    f"{self.max_replicas})",
-                )
-            )
+            found = f"they are {self.min_replicas} and {self.max_replicas}"
+            raise broken(f"{_ORDERED.message} ({found})")
         if any(schedule.min_replicas > self.max_replicas for schedule in self.schedules):
-            raise broken(_SCHEDULES_BOUNDED)
+            raise broken(_SCHEDULES_BOUNDED.message)
+        if len({schedule.name for schedule in self.schedules}) < len(self.schedules):
+            raise broken("each name of a schedule once")
         return self

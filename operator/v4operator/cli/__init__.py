@@ -11,7 +11,7 @@ import typer
 
 from v4operator import __version__
 
-VERBS = ("plan", "inspect", "run", "demo", "emulate")
+VERBS = ("plan", "inspect", "run", "demo", "emulate", "crd")
 
 
 def _show_version(*, value: bool) -> None:
