@@ -5,11 +5,13 @@ Hostile until parsed: size, documents and nesting are bounded before anything is
 
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import ValidationError
 
 from v4operator.api.mistakes import explain
+from v4operator.api.scaling import ScheduleSpec
 from v4operator.api.v1alpha1 import (
     DEFAULT_METRICS_PORT,
     GROUP,
@@ -20,7 +22,7 @@ from v4operator.api.v1alpha1 import (
 )
 from v4operator.catalogue import load, resolve
 from v4operator.model.catalogue import Catalogue
-from v4operator.model.deployment import Deployment, Key, MemoryPlan, Objectives, Scaling
+from v4operator.model.deployment import Deployment, Key, MemoryPlan, Objectives, Scaling, Schedule
 from v4operator.model.layout import Layout
 from v4operator.model.problem import InputError, Problem, nearest
 
@@ -122,6 +124,8 @@ def _deployment(resource: V4Deployment) -> Deployment:
             paused=spec.scaling.paused,
             shrink_window_seconds=spec.scaling.behavior.shrink_window,
             drain_timeout_seconds=spec.scaling.behavior.drain_timeout,
+            warm_replicas=spec.scaling.warm_replicas,
+            schedules=tuple(_schedule(schedule) for schedule in spec.scaling.schedules),
         ),
         objectives=Objectives(
             ttft_seconds=spec.objectives.ttft,
@@ -132,6 +136,16 @@ def _deployment(resource: V4Deployment) -> Deployment:
         metrics_port=spec.engine.metrics.port or DEFAULT_METRICS_PORT[spec.engine.name],
         metrics_path=spec.engine.metrics.path,
         metrics_interval_seconds=spec.metrics.interval,
+    )
+
+
+def _schedule(schedule: ScheduleSpec) -> Schedule:
+    return Schedule(
+        name=schedule.name,
+        start=schedule.start,
+        zone=ZoneInfo(schedule.time_zone),
+        duration_seconds=schedule.duration,
+        min_replicas=schedule.min_replicas,
     )
 
 

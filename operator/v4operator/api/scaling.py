@@ -1,12 +1,16 @@
 """`spec.scaling`: who sets the number of replicas, within which bounds, how fast."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Self
+from zoneinfo import available_timezones
 
+from cronsim import CronSim, CronSimError
 from pydantic import ConfigDict, Field, model_validator
 
 from v4operator.api.fields import Duration, Spec, broken
 from v4operator.api.markers import Cel, ListMap, Selectable, rules
 from v4operator.model.deployment import ScalingMode
+from v4operator.model.problem import nearest
 
 _ORDERED = Cel(
     rule="self.minReplicas <= self.maxReplicas",
@@ -64,6 +68,18 @@ class ScheduleSpec(Spec):
         ),
     ] = "Etc/UTC"
     min_replicas: Annotated[int, Field(ge=0, le=1000, description="Never fewer while it lasts.")]
+
+    @model_validator(mode="after")
+    def _understood(self) -> Self:
+        """What a pattern cannot tell: values within range, and a zone that exists."""
+        try:
+            CronSim(self.start, datetime.fromtimestamp(0.0, UTC))
+        except CronSimError as error:
+            raise broken(f"start in cron's form, minute hour day month weekday: {error}") from error
+        if self.time_zone not in available_timezones():
+            hint = nearest(self.time_zone, available_timezones())
+            raise broken(f"an IANA time zone{f', such as {hint}' if hint else ''}")
+        return self
 
 
 class ScalingSpec(Spec):

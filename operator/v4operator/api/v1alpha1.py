@@ -29,11 +29,6 @@ _ONE_WORKLOAD = Cel(
     ".filter(given, given).size() == 1",
     message="exactly one of template, targetRef and endpoints",
 )
-_PROMETHEUS_NAMED = Cel(
-    rule="(self.source == 'Prometheus') == has(self.prometheus)",
-    message="prometheus where source is Prometheus, and nowhere else",
-    field_path=".prometheus",
-)
 # Said in Python by `manifest`, which knows the product that is meant.
 _WHOLE_LAYOUT = Cel(
     rule="self.parallelism.data * self.parallelism.pipeline * (has(self.parallelism.tensor) ? "
@@ -130,45 +125,17 @@ class HbmSpec(Spec):
     ] = 1
 
 
-class PrometheusSpec(Spec):
-    """A Prometheus that already scrapes the engines."""
-
-    url: Annotated[
-        str,
-        Field(
-            max_length=2048,
-            pattern=r"^https?://",
-            description="Its address, such as http://prometheus.monitoring:9090.",
-        ),
-    ]
-
-
 class MetricsSpec(Spec):
     """How the replicas are observed."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_PROMETHEUS_NAMED))
-
     source: Annotated[
-        Literal["Scrape", "Prometheus"],
-        Field(
-            description="Scrape (default): straight from the engines, nothing else is needed. "
-            "Prometheus: by query, where scraping every replica twice is too much."
-        ),
+        Literal["Scrape"], Field(description="Scrape: straight from the engines.")
     ] = "Scrape"
-    prometheus: Annotated[
-        PrometheusSpec | None, Field(description="Where to ask, for source Prometheus.")
-    ] = None
     interval: Annotated[
         Duration,
         Field(ge=1, le=60, description="Between two readings. Default 5s: a scrape costs 1 ms."),
         _INTERVAL_BOUNDED,
     ] = 5.0
-
-    @model_validator(mode="after")
-    def _prometheus_named(self) -> Self:
-        if (self.source == "Prometheus") != (self.prometheus is not None):
-            raise broken(_PROMETHEUS_NAMED.message)
-        return self
 
 
 class V4DeploymentSpec(Spec):

@@ -69,7 +69,7 @@ def grow_to_minimum(situation: Situation) -> Move | None:
         action=Action.GROW,
         desired=least if forbidden else situation.wanted,
         reason=Reason.BELOW_MINIMUM,
-        why=f"minReplicas is {least}",
+        why=f"{situation.floor_source} is {least}",
         vetoes=forbidden,
     )
 

@@ -126,7 +126,8 @@ def _fleet_inputs(situation: Situation) -> Iterator[Input]:
         "maxReplicas": scaling.max_replicas,
     }
     for name, value in counted.items():
-        yield Input(name=name, value=value, unit="replicas", age_seconds=0.0, source=_SOURCES[name])
+        source = situation.floor_source if name == "minReplicas" else _SOURCES[name]
+        yield Input(name=name, value=value, unit="replicas", age_seconds=0.0, source=source)
 
 
 _SOURCES = {
@@ -137,7 +138,6 @@ _SOURCES = {
     "silent": "workload and metrics",
     "starting": "workload",
     "blocked": "workload",
-    "minReplicas": "spec.scaling",
     "maxReplicas": "spec.scaling",
 }
 

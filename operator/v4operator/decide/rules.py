@@ -123,7 +123,8 @@ def at_minimum(situation: Situation) -> Veto | None:
     least = situation.scaling.min_replicas
     if situation.need >= least or situation.count > least:
         return None
-    return _veto(Reason.AT_MINIMUM, f"the demand takes {situation.need}, minReplicas is {least}")
+    message = f"the demand takes {situation.need}, {situation.floor_source} is {least}"
+    return _veto(Reason.AT_MINIMUM, message)
 
 
 def survivor_capacities(situation: Situation, victim: Victim) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from v4operator.decide import history
+from v4operator.decide import history, schedule
 from v4operator.decide.fleet import Fleet, fleet_of
 from v4operator.decide.need import replicas_needed
 from v4operator.decide.victim import Victim, choose
@@ -24,7 +24,8 @@ class Situation:
     where nobody sets a count. `need` is what the demand takes, unbounded; `wanted` the same within
     bounds; `floor` the highest need of the shrink window within bounds. `blind` says why nothing
     may shrink. `demand` is the one that counts: at the horizon, or the present one when blind.
-    `candidate` is the replica that would go if one went.
+    `candidate` is the replica that would go if one went. `scaling` holds the bounds now in force,
+    `floor_source` names what set the lower one.
     """
 
     observation: Observation
@@ -38,6 +39,8 @@ class Situation:
     floor: int
     blind: str | None
     candidate: Victim | None
+    scaling: Scaling
+    floor_source: str
 
     @property
     def now(self) -> float:
@@ -48,11 +51,6 @@ class Situation:
     def deployment(self) -> Deployment:
         """What the user asked for."""
         return self.observation.deployment
-
-    @property
-    def scaling(self) -> Scaling:
-        """Its bounds and pace."""
-        return self.deployment.scaling
 
     @property
     def seen_demand(self) -> float:
@@ -86,9 +84,11 @@ def assess(observation: Observation, forecast: Forecast, memory: PolicyMemory) -
     fleet = fleet_of(observation, forecast, memory)
     blind = _blindness(observation, forecast)
     demand = _demand(forecast, blind=blind is not None)
-    need = replicas_needed(demand, fleet.capacities())
+    scaling, floor_source = schedule.in_force(
+        observation.deployment.scaling, observation.now, forecast.start_up_seconds
+    )
+    need = replicas_needed(demand, fleet.capacities()) + scaling.warm_replicas
     remembered = _remember(observation, memory, None if blind else need)
-    scaling = observation.deployment.scaling
     window = scaling.shrink_window_seconds
     highest = history.highest(remembered.recommendations, observation.now, window)
     return Situation(
@@ -103,6 +103,8 @@ def assess(observation: Observation, forecast: Forecast, memory: PolicyMemory) -
         floor=_within(scaling, max(need, highest)),
         blind=blind,
         candidate=choose(fleet),
+        scaling=scaling,
+        floor_source=floor_source,
     )
 
 

@@ -204,8 +204,9 @@ class LoadFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformanceProfile:
-    """Fitted step-time law of one checkpoint on one device and layout.
+    """Fitted step-time law of one checkpoint on one device and number of them.
 
+    `layout` is the label of what was measured, where one was: recipes mix layouts.
     `kv_capacity_tokens` is what the benchmarked replica held, where that was published: prompts and
     answers of all running requests together.
     """
@@ -219,6 +220,7 @@ class PerformanceProfile:
     source: Figure
     note: str | None
     kv_capacity_tokens: Figure | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

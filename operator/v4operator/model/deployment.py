@@ -1,6 +1,7 @@
 """What the user asked for, checked and with every default filled in."""
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from enum import StrEnum
 
 from v4operator.model.layout import Layout
@@ -26,8 +27,22 @@ class ScalingMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A floor at set times: from each `start` (cron, in `zone`) on, for `duration_seconds`."""
+
+    name: str
+    start: str
+    zone: tzinfo
+    duration_seconds: float
+    min_replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """Bounds and pace of the replica count; the reasons for the defaults stand in `api`."""
+    """Bounds and pace of the replica count; the reasons for the defaults stand in `api`.
+
+    `warm_replicas` are kept ready above what the demand takes.
+    """
 
     mode: ScalingMode
     min_replicas: int
@@ -35,6 +50,8 @@ class Scaling:
     paused: bool
     shrink_window_seconds: float
     drain_timeout_seconds: float
+    warm_replicas: int = 0
+    schedules: tuple[Schedule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

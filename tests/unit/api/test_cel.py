@@ -154,18 +154,11 @@ REFUSED = (
         path="spec.parallelism",
     ),
     Case(
-        name="prometheus-without-address",
+        name="a-source-that-is-not-there",
         change={"metrics": {"source": "Prometheus"}},
-        field="spec.metrics.prometheus",
-        message="where source is Prometheus",
-        path="spec.metrics",
-    ),
-    Case(
-        name="address-of-a-prometheus-that-is-not-asked",
-        change={"metrics": {"prometheus": {"url": "http://prometheus:9090"}}},
-        field="spec.metrics.prometheus",
-        message="where source is Prometheus",
-        path="spec.metrics",
+        field="spec.metrics.source",
+        message="Unsupported value",
+        path="spec.metrics.source",
     ),
     Case(
         name="interval-too-long",
@@ -278,10 +271,6 @@ ACCEPTED = (
     Case(name="two-units-of-time", change={"scaling": {"behavior": {"shrinkWindow": "1h30m"}}}),
     Case(name="a-fraction-of-time", change={"objectives": {"interTokenLatency": "0.5s"}}),
     Case(name="the-longest-interval", change={"metrics": {"interval": "1m"}}),
-    Case(
-        name="prometheus",
-        change={"metrics": {"source": "Prometheus", "prometheus": {"url": "http://p:9090"}}},
-    ),
     Case(name="schedules", change={"scaling": {"schedules": [NIGHT, NIGHT | {"name": "day"}]}}),
     Case(name="layout", change={"parallelism": {"tensor": 2, "data": 2, "expert": True}}),
     Case(name="layout-that-is-left", change={"parallelism": {"data": 2}}),
