@@ -8,6 +8,8 @@ from v4operator.model.catalogue import Checkpoint
 from v4operator.model.problem import InputError, Problem, nearest
 from v4operator.model.units import GB
 
+_BILLION = 1e9
+
 # What belongs to one checkpoint alone and is never handed down.
 _OWN = {"name", "base", "aliases", "requires", "engine_minimum", "note", "weight_bytes"}
 
@@ -53,6 +55,8 @@ def _checkpoint(record: CheckpointRecord) -> Checkpoint:
         routed_experts=record.routed_experts,
         draft=record.draft,
         engine_minimum=tuple(record.engine_minimum.items()),
+        parameters=record.parameters_b.scaled(_BILLION) if record.parameters_b else None,
+        decode=record.decode.value() if record.decode else None,
     )
     return with_weight_bytes(checkpoint, record.weight_bytes) if record.weight_bytes else checkpoint
 

@@ -13,6 +13,7 @@ from v4operator.catalogue import checkpoints
 from v4operator.catalogue.schema import CatalogueFile, CheckpointRecord
 from v4operator.model.catalogue import Catalogue
 from v4operator.model.problem import InputError, Problem, nearest
+from v4operator.model.published import Published, Terms
 
 # Each packaged file holds one list, under the name of the file.
 _PACKAGED = {
@@ -22,10 +23,17 @@ _PACKAGED = {
     "profiles": "profiles.yaml",
     "engines": "engines.yaml",
     "loadFactors": "load_factors.yaml",
+    "throughput": "throughput.yaml",
+    "measurements": "measurements.yaml",
+    "latencyFits": "latency_fits.yaml",
+    "apiPrices": "api_prices.yaml",
+    "coldStarts": "cold_starts.yaml",
+    "launchShapes": "launch_shapes.yaml",
+    "answerLengths": "answer_lengths.yaml",
 }
 _MAX_BYTES = 1 << 20  # the packaged files are under 20 kB each
 # libyaml's parser where it was built in: 10 times faster, the same language.
-_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
@@ -70,7 +78,7 @@ def _parsed(text: str, where: str) -> CatalogueFile:
 
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both loaders are the safe ones
+        return yaml.load(text, Loader=LOADER)  # noqa: S506 - both loaders are the safe ones
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError([_problem(where, " ".join(str(error).split()), "YAML")]) from error
 
@@ -104,7 +112,13 @@ def _merged(sources: Sequence[tuple[str, CatalogueFile]]) -> Catalogue:
         records |= {record.name: record for record in file.checkpoints}
         where |= {record.name: name for record in file.checkpoints}
     contents = [file for _, file in sources]
-    prices = {price.accelerator: price.scaled() for file in contents for price in file.prices}
+    published = _published(contents[::-1])
+    # The user's price stands first in `published`, so it is written last here.
+    prices = {
+        price.accelerator: price.usd_per_hour
+        for price in reversed(published.device_prices)
+        if price.terms is Terms.ON_DEMAND
+    }
     devices = {record.name: record for file in contents for record in file.accelerators}
     engines = {record.name: record for file in contents for record in file.engines}
     return Catalogue(
@@ -114,6 +128,21 @@ def _merged(sources: Sequence[tuple[str, CatalogueFile]]) -> Catalogue:
         profiles=tuple(p.value() for file in reversed(contents) for p in file.profiles),
         engines=tuple(record.value() for record in engines.values()),
         load_factors=tuple(f.value() for file in reversed(contents) for f in file.load_factors),
+        published=published,
+    )
+
+
+def _published(contents: Sequence[CatalogueFile]) -> Published:
+    """What others published; `contents` with the user's own file first."""
+    return Published(
+        throughput=tuple(r.value() for file in contents for r in file.throughput),
+        measurements=tuple(r.measurement() for file in contents for r in file.measurements),
+        latency_fits=tuple(r.value() for file in contents for r in file.latency_fits),
+        device_prices=tuple(r.price() for file in contents for r in file.prices),
+        api_prices=tuple(r.value() for file in contents for r in file.api_prices),
+        cold_starts=tuple(r.cold_start() for file in contents for r in file.cold_starts),
+        launch_shapes=tuple(r.value() for file in contents for r in file.launch_shapes),
+        answer_lengths=tuple(r.answer_length() for file in contents for r in file.answer_lengths),
     )
 
 

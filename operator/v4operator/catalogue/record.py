@@ -17,7 +17,7 @@ class Record(BaseModel):
     )
 
 
-def _as_written(value: object) -> object:
+def as_written(value: object) -> object:
     """YAML reads 2026-08-13 as a date; the catalogue keeps it as it is written."""
     return value.isoformat() if isinstance(value, dt.date) else value
 
@@ -28,7 +28,7 @@ class FigureRecord(Record):
     value: float = Field(ge=0, allow_inf_nan=False)
     tag: Tag
     source: str = Field(min_length=1)
-    date: Annotated[str | None, BeforeValidator(_as_written)] = None
+    date: Annotated[str | None, BeforeValidator(as_written)] = None
     engine_version: str | None = None
 
     def scaled(self, unit: float = 1.0) -> Figure:

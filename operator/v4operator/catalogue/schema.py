@@ -8,17 +8,32 @@ from typing import Literal
 from pydantic import Field
 
 from v4operator.catalogue.engine_schema import EngineRecord
+from v4operator.catalogue.published_schema import (
+    AnswerLengthRecord,
+    ApiPriceRecord,
+    ColdStartRecord,
+    LatencyFitRecord,
+    LaunchShapeRecord,
+    MeasurementRecord,
+    PriceRecord,
+    SourcedRecord,
+    ThroughputRecord,
+)
 from v4operator.catalogue.record import FigureRecord, Record, optional
 from v4operator.model.catalogue import (
     Accelerator,
+    DecodeWork,
     KvLayout,
     LoadFactor,
+    PeakRates,
     PerformanceProfile,
     Weights,
 )
 from v4operator.model.figures import Figure
 from v4operator.model.step import StepTime
 from v4operator.model.units import GB, GIB, MIB
+
+_BILLION, _TERA = 1e9, 1e12
 
 
 class KvRecord(Record):
@@ -56,6 +71,24 @@ class WeightsRecord(Record):
         )
 
 
+class DecodeRecord(Record):
+    """What one decoded token touches."""
+
+    active_experts: int = Field(gt=0)
+    indexer_top_k: int = Field(gt=0)
+    embedding_gb: FigureRecord
+    active_parameters_b: FigureRecord
+
+    def value(self) -> DecodeWork:
+        """The frozen value, in bytes and parameters."""
+        return DecodeWork(
+            active_experts=self.active_experts,
+            indexer_top_k=self.indexer_top_k,
+            embedding_bytes=self.embedding_gb.scaled(GB),
+            active_parameters=self.active_parameters_b.scaled(_BILLION),
+        )
+
+
 class CheckpointRecord(Record):
     """One checkpoint as written; with `base`, only what differs need be."""
 
@@ -74,7 +107,26 @@ class CheckpointRecord(Record):
     total_gb: FigureRecord | None = None
     weight_bytes: int | None = Field(default=None, gt=0)
     kv: KvRecord | None = None
+    parameters_b: FigureRecord | None = None
+    decode: DecodeRecord | None = None
     note: str | None = None
+
+
+class PeakRecord(SourcedRecord):
+    """Dense peaks in tera-operations a second."""
+
+    bf16: float = Field(gt=0)
+    fp8: float | None = Field(default=None, gt=0)
+    fp4: float | None = Field(default=None, gt=0)
+
+    def value(self) -> PeakRates:
+        """The frozen value, in operations a second."""
+        return PeakRates(
+            bf16=self.bf16 * _TERA,
+            fp8=self.fp8 * _TERA if self.fp8 else None,
+            fp4=self.fp4 * _TERA if self.fp4 else None,
+            provenance=self.provenance(),
+        )
 
 
 class AcceleratorRecord(Record):
@@ -91,6 +143,8 @@ class AcceleratorRecord(Record):
     visible_gib: FigureRecord | None = None
     visible_mib: FigureRecord | None = None
     bandwidth_tbs: FigureRecord | None = None
+    link_gbs: FigureRecord | None = None
+    peak_teraflops: PeakRecord | None = None
     note: str | None = None
 
     def value(self, price: Figure | None) -> Accelerator:
@@ -103,19 +157,15 @@ class AcceleratorRecord(Record):
             nominal_bytes=self.nominal_gb * GB,
             driver_bytes=optional(self.driver_mib, MIB),
             visible_bytes=visible,
-            bandwidth_bytes_per_second=optional(self.bandwidth_tbs, 1e12),
+            bandwidth_bytes_per_second=optional(self.bandwidth_tbs, _TERA),
             price_usd_per_hour=price,
             formats=self.formats,
             architecture=self.architecture,
             note=self.note,
             engines=self.engines,
+            peak=self.peak_teraflops.value() if self.peak_teraflops else None,
+            link_bytes_per_second=optional(self.link_gbs, GB),
         )
-
-
-class PriceRecord(FigureRecord):
-    """US dollars per device and hour."""
-
-    accelerator: str
 
 
 class ProfileRecord(Record):
@@ -131,6 +181,8 @@ class ProfileRecord(Record):
     per_prefill_token_us: float = Field(ge=0)
     max_running: int = Field(gt=0)
     mean_error: FigureRecord
+    kv_capacity_tokens: FigureRecord | None = None
+    layout: str | None = None
     note: str | None = None
 
     def value(self) -> PerformanceProfile:
@@ -149,6 +201,8 @@ class ProfileRecord(Record):
             max_running_requests=self.max_running,
             source=self.mean_error.scaled(),
             note=self.note,
+            kv_capacity_tokens=optional(self.kv_capacity_tokens, 1.0),
+            layout=self.layout,
         )
 
 
@@ -179,3 +233,10 @@ class CatalogueFile(Record):
     profiles: tuple[ProfileRecord, ...] = ()
     engines: tuple[EngineRecord, ...] = ()
     load_factors: tuple[LoadFactorRecord, ...] = ()
+    throughput: tuple[ThroughputRecord, ...] = ()
+    measurements: tuple[MeasurementRecord, ...] = ()
+    latency_fits: tuple[LatencyFitRecord, ...] = ()
+    api_prices: tuple[ApiPriceRecord, ...] = ()
+    cold_starts: tuple[ColdStartRecord, ...] = ()
+    launch_shapes: tuple[LaunchShapeRecord, ...] = ()
+    answer_lengths: tuple[AnswerLengthRecord, ...] = ()

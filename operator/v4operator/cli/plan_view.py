@@ -29,7 +29,7 @@ def report_document(plan: MemoryPlan, report: HbmReport) -> dict[str, Any]:
         "concurrency": plan.concurrency,
         "moeKernel": report.moe_kernel,
         **_account(report),
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_document(finding) for finding in report.findings],
     }
 
 
@@ -141,10 +141,14 @@ def fits_table(plan: MemoryPlan, fits: Sequence[Fit]) -> str:
     if not fits:
         return f"{title}: none of the devices in the catalogue."
     header = ("device", "layout", "verdict", "requests", "tok/s", "USD/h", "USD/Mtok")
-    rows = [header, *(_fit_row(fit) for fit in fits)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return "\n".join([title, "", *aligned([header, *(_fit_row(fit) for fit in fits)])])
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of the same length as lines with straight columns."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([title, "", *(line.rstrip() for line in lines)])
+    return [line.rstrip() for line in lines]
 
 
 def _fit_row(fit: Fit) -> tuple[str, ...]:
@@ -153,17 +157,19 @@ def _fit_row(fit: Fit) -> tuple[str, ...]:
         fit.layout.label,
         fit.report.verdict.value,
         f"{fit.report.max_concurrency:,}",
-        _number(fit.decode_tokens_per_second, ",.0f"),
-        _number(fit.usd_per_hour, ".2f"),
-        _number(fit.usd_per_million_tokens, ".2f"),
+        number(fit.decode_tokens_per_second, ",.0f"),
+        number(fit.usd_per_hour, ".2f"),
+        number(fit.usd_per_million_tokens, ".2f"),
     )
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """The value as `form` says, or a dash where there is none."""
     return "-" if value is None else format(value, form)
 
 
-def _finding(finding: Finding) -> dict[str, str | None]:
+def finding_document(finding: Finding) -> dict[str, str | None]:
+    """A finding under its documented keys."""
     return {"reason": finding.reason, "message": finding.message, "hint": finding.hint}
 
 

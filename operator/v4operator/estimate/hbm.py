@@ -2,12 +2,13 @@
 
 Pure; the stages are `hbm_config` (what is started), `hbm_support` (can it be checked, can it run),
 `hbm_budget`, `hbm_weights`, `hbm_pools`, `hbm_account` (the arithmetic), `hbm_verdict`,
-`hbm_words` and `hbm_remedies`.
+`hbm_words` and `hbm_remedies`; `hbm_files` for engines without a memory model.
 """
 
 from dataclasses import replace
 
 from v4operator.estimate.hbm_config import Unresolved, resolve
+from v4operator.estimate.hbm_files import larger_than_memory
 from v4operator.estimate.hbm_remedies import remedies
 from v4operator.estimate.hbm_verdict import evaluate
 from v4operator.model.catalogue import Catalogue
@@ -22,7 +23,7 @@ def check(plan: MemoryPlan, catalogue: Catalogue) -> HbmReport:
     """
     config = resolve(plan, catalogue)
     if isinstance(config, Unresolved):
-        return _unknown(config)
+        return larger_than_memory(plan, catalogue) or _unknown(config)
     report = evaluate(config)
     hint = remedies(config, report)
     if hint is None:

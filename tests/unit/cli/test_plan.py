@@ -102,6 +102,7 @@ def test_without_a_count_the_smallest_layouts_are_listed() -> None:
         ("h100-80", 8),
         ("h200-141", 4),
         ("b200", 4),
+        ("b300", 4),
     }
 
 
