@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint bench format lock clean
+.PHONY: help demo test test-unit test-e2e rig lint bench format lock clean
 
 help: ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (DEMO_FLAGS="--speed 60 --json out.json")
 	@$(BIN)/v4-operator demo $(DEMO_FLAGS)
@@ -20,6 +20,12 @@ test: $(VENV)/.dev ## everything that CI runs
 
 test-unit: $(VENV)/.dev ## lint, types, contracts, unit and property tests
 	@$(BIN)/python tests/run.py unit
+
+test-e2e: $(VENV)/.dev ## the tests on a real control plane only
+	@$(BIN)/python tests/run.py e2e
+
+rig: $(VENV)/.dev ## build the control plane, Prometheus and Alertmanager for tests into the cache
+	@$(BIN)/python -m tests.rig.build
 
 lint: $(VENV)/.dev ## lint, types and import contracts only
 	@$(BIN)/python tests/run.py lint

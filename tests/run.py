@@ -1,4 +1,4 @@
-"""Runs the checks in phases and prints what each took. `run.py all | unit | lint`."""
+"""Runs the checks in phases and prints what each took. `run.py all | unit | lint | e2e`."""
 
 import subprocess
 import sys
@@ -35,8 +35,16 @@ UNIT = (
     ),
     ("coverage", ("coverage", "report", f"--fail-under={COVERED}", f"--include={INCLUDE}")),
 )
-ALL = (("contract tests", ("python", "-m", "pytest", "-q", "tests/contract")),)
-PHASES = {"lint": LINT, "unit": (*LINT, *UNIT), "all": (*LINT, *UNIT, *ALL)}
+# Built before anything is tested: a compiler beside a test would starve it.
+BUILD = (("rig: build what is not cached", ("python", "-m", "tests.rig.build")),)
+CONTRACT = (("contract tests", ("python", "-m", "pytest", "-q", "tests/contract")),)
+END_TO_END = (("tests on a real control plane", ("python", "-m", "pytest", "-q", "tests/e2e")),)
+PHASES = {
+    "lint": LINT,
+    "unit": (*LINT, *UNIT),
+    "e2e": (*BUILD, *END_TO_END),
+    "all": (*BUILD, *LINT, *UNIT, *CONTRACT, *END_TO_END),
+}
 
 
 def run(name: str, command: tuple[str, ...]) -> float:
