@@ -42,6 +42,7 @@ lock: ## resolve the locks anew (needs uv)
 	uv pip compile $(UV_FLAGS) pyproject.toml -o requirements.lock
 	uv pip compile $(UV_FLAGS) --extra dev --extra simulate -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile $(UV_FLAGS) requirements-build.in -o requirements-build.lock
+	uv pip compile $(UV_FLAGS) --no-annotate tests/rig/requirements-go.in -o tests/rig/requirements-go.lock
 UV_FLAGS := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
 
 clean: ## remove what was built here

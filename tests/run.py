@@ -28,13 +28,16 @@ LINT = (
     ("types", ("mypy",)),
     ("contracts", ("lint-imports", "--no-logo")),
 )
-UNIT = (
+PURE_TESTS = ("tests/unit", "tests/property")
+UNIT = (("unit and property tests", ("python", "-m", "pytest", "-q", *PURE_TESTS)),)
+COVERAGE = (
     (
-        "unit and property tests",
-        ("coverage", "run", "-m", "pytest", "-q", "tests/unit", "tests/property", "tests/story"),
+        "unit and property tests, with coverage",
+        ("coverage", "run", "-m", "pytest", "-q", *PURE_TESTS),
     ),
     ("coverage", ("coverage", "report", f"--fail-under={COVERED}", f"--include={INCLUDE}")),
 )
+STORY = (("stories", ("python", "-m", "pytest", "-q", "tests/story")),)
 # Built before anything is tested: a compiler beside a test would starve it.
 BUILD = (("rig: build what is not cached", ("python", "-m", "tests.rig.build")),)
 CONTRACT = (("contract tests", ("python", "-m", "pytest", "-q", "tests/contract")),)
@@ -43,7 +46,7 @@ PHASES = {
     "lint": LINT,
     "unit": (*LINT, *UNIT),
     "e2e": (*BUILD, *END_TO_END),
-    "all": (*BUILD, *LINT, *UNIT, *CONTRACT, *END_TO_END),
+    "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *END_TO_END),
 }
 
 

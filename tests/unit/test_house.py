@@ -41,7 +41,9 @@ def test_nothing_reads_the_shared_notes_and_no_path_of_a_machine_is_in_the_tree(
 
 
 def test_locks_carry_hashes_and_no_index() -> None:
-    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-build.lock"):
+    locks = [name for name in TRACKED if name.endswith(".lock")]
+    assert len(locks) == 4
+    for lock in locks:
         text = (ROOT / lock).read_text()
         assert "--hash=sha256:" in text
         assert "index-url" not in text
