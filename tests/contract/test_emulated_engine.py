@@ -18,12 +18,13 @@ from aiohttp import web
 
 from v4operator.adapters.emulated import emulated_clock
 from v4operator.model.deployment import Key
-from v4operator.model.reading import Engine, EngineReading
+from v4operator.model.reading import EngineReading
 from v4operator.model.replica import Phase
 from v4operator.observe.engines import read
 from v4operator.runtime.clock import AcceleratedClock
 from v4operator.simulate.control_server import control_app
 from v4operator.simulate.emulation import Emulation
+from v4operator.simulate.exposition import VERSIONS
 from v4operator.simulate.fleet import Fleet
 from v4operator.simulate.scenario import read_scenario
 
@@ -111,7 +112,7 @@ async def client(address: str) -> AsyncIterator[openai.AsyncOpenAI]:
         yield connected
 
 
-@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize("engine", list(VERSIONS))
 async def test_an_openai_client_gets_a_chat_completion(engine: str) -> None:
     async with live(scenario(engine)) as emulated:
         address = (await emulated.replicas())[0]["address"]

@@ -12,6 +12,7 @@ from v4operator.model.deployment import Key
 from v4operator.model.problem import InputError, Problem
 from v4operator.model.reading import Engine
 from v4operator.simulate.events import CrashEvent, FaultEvent, QuotaEvent
+from v4operator.simulate.exposition import VERSIONS
 from v4operator.simulate.fields import Fields
 from v4operator.simulate.fleet import Event
 from v4operator.simulate.member import Faults, FleetSpec, StartUp
@@ -71,7 +72,7 @@ def _refuse_twins(scenario: Scenario, root: Fields) -> None:
 def _fleet(fields: Fields) -> FleetScenario:
     spec = FleetSpec(
         key=Key(fields.text("namespace", "default"), fields.text("name")),
-        engine=Engine(fields.choice("engine", [engine.value for engine in Engine])),
+        engine=Engine(fields.choice("engine", [engine.value for engine in VERSIONS])),
         model=fields.text("model"),
         profile=_profile(fields),
         replicas=fields.whole("replicas"),
