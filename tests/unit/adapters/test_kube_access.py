@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from v4operator.adapters.kube_access import Credentials, access
+from v4operator.adapters.kube_errors import Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import FakeClock
+
+_CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files and the environment of a pod."""
+    for name, value in _CLUSTER.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "ca.crt").write_text("an authority")
+    return tmp_path
+
+
+def _kubeconfig(folder: Path, **user: str) -> Path:
+    config: dict[str, Any] = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [
+            {"name": "x", "context": {"cluster": "c", "user": "u"}},
+            {"name": "y", "context": {"cluster": "c"}},
+        ],
+        "current-context": "x",
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
+
+
+async def _header(credentials: Credentials) -> str | None:
+    """What the next request would show."""
+    return await credentials.configuration.get_api_key_with_prefix("BearerToken")
+
+
+async def test_a_pod_uses_its_service_account(clock: FakeClock, service_account: Path) -> None:
+    credentials = await access(clock, service_account=service_account)
+    configuration = credentials.configuration
+    assert configuration.host == "https://10.0.0.1:443"
+    assert configuration.ssl_ca_cert == str(service_account / "ca.crt")
+    assert await _header(credentials) == "bearer first"
+
+
+@pytest.mark.parametrize("how", ["service account", "kubeconfig"])
+async def test_a_token_is_read_again_after_a_minute_and_not_before(
+    clock: FakeClock, service_account: Path, how: str
+) -> None:
+    token = service_account / "token"
+    kubeconfig = _kubeconfig(service_account, tokenFile=str(token))
+    credentials = await access(
+        clock,
+        service_account=service_account,
+        kubeconfig=kubeconfig if how == "kubeconfig" else None,
+    )
+    token.write_text("second\n")
+    shown = []
+    for seconds in (0.0, 59.0, 1.0):
+        await clock.advance(seconds)
+        shown.append((await _header(credentials) or "").split()[-1])
+    assert shown == ["first", "first", "second"]
+
+
+async def test_a_token_that_cannot_be_read_again_stays_until_it_can(
+    clock: FakeClock, service_account: Path
+) -> None:
+    token = service_account / "token"
+    credentials = await access(clock, service_account=service_account)
+    shown = []
+    for text in (None, "", "third"):
+        token.unlink(missing_ok=True)
+        if text is not None:
+            token.write_text(text)
+        await clock.advance(60.0)
+        shown.append(await _header(credentials))
+    assert shown == ["bearer first", "bearer first", "bearer third"]
+
+
+async def test_a_refused_token_is_read_again_at_once(
+    clock: FakeClock, service_account: Path
+) -> None:
+    credentials = await access(clock, service_account=service_account)
+    assert not await credentials.renewed()
+    (service_account / "token").write_text("second")
+    assert await credentials.renewed()
+    assert await _header(credentials) == "bearer second"
+
+
+async def test_many_requests_at_once_read_once(clock: FakeClock, service_account: Path) -> None:
+    credentials = await access(clock, service_account=service_account)
+    reads = 0
+    read = credentials._read
+
+    async def counted(configuration: Any) -> None:
+        nonlocal reads
+        reads += 1
+        await read(configuration)
+
+    credentials._read = counted
+    await clock.advance(60.0)
+    await asyncio.gather(*(_header(credentials) for _ in range(20)))
+    assert reads == 1
+
+
+async def test_a_context_without_a_user_shows_nothing(clock: FakeClock, tmp_path: Path) -> None:
+    credentials = await access(clock, kubeconfig=_kubeconfig(tmp_path, token="t"), context="y")
+    assert await _header(credentials) is None
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [("token", "token file does not exist"), ("ca.crt", "certification file does not exist")],
+)
+async def test_a_pod_without_its_files_is_told_which_one(
+    clock: FakeClock, service_account: Path, missing: str, message: str
+) -> None:
+    (service_account / missing).unlink()
+    with pytest.raises(Unavailable, match=message):
+        await access(clock, service_account=service_account)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "{[",
+        "[]",
+        "secret",
+        '{"users": [{"token": "secret"}], "clusters": [{"secret": 1}], "contexts": [{}]}',
+    ],
+    ids=["missing", "empty", "no YAML", "a list", "a word", "entries without a name"],
+)
+async def test_a_kubeconfig_that_is_none_is_named_and_not_quoted(
+    clock: FakeClock, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "kubeconfig"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(Unavailable, match=f"{path}, current context: no usable") as caught:
+        await access(clock, kubeconfig=path)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_context_that_is_not_there_is_named(clock: FakeClock, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="context 'z': no usable kubeconfig"):
+        await access(clock, kubeconfig=_kubeconfig(tmp_path, token="t"), context="z")
