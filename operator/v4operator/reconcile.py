@@ -3,20 +3,23 @@
 What must survive until the next time is in `State`, a value per key; the rules are in the stages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v4operator.act.apply import Applied, apply
+from v4operator.act.fixed_count import fixed_count
 from v4operator.act.plan import plan
 from v4operator.act.ports import WorkloadWriter
 from v4operator.decide.decide import decide
 from v4operator.estimate.forecast import forecast
 from v4operator.estimate.hbm import check
+from v4operator.estimate.live_hbm import fullest
 from v4operator.estimate.prior import prior
 from v4operator.model.catalogue import Catalogue, PerformanceProfile
 from v4operator.model.deployment import Deployment
 from v4operator.model.forecast import Forecast
 from v4operator.model.hbm import HbmReport
 from v4operator.model.learned import Learned, key_of_fit
+from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.memory import PolicyMemory
 from v4operator.model.observation import Observation
 from v4operator.model.status import Status
@@ -41,6 +44,14 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What an earlier process left behind of one V4Deployment."""
+
+    status: Status | None = None
+    learned: Learned | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
     """Everything that one cycle saw and did, for the log and the metrics."""
 
@@ -61,17 +72,21 @@ class Reconciler:
     collector: Collector
     clock: Clock
 
-    async def reconcile(self, deployment: Deployment, before: State | None) -> tuple[Cycle, State]:
-        """One cycle.
+    async def reconcile(
+        self, deployment: Deployment, before: State | None, remembered: Remembered | None = None
+    ) -> tuple[Cycle, State]:
+        """One cycle; `remembered` counts only in the first one, where there is no `before`.
 
         Raises:
             WorkloadUnavailable: it could not be read; nothing was decided.
         """
-        state = self._state(deployment, before)
+        state = self._state(deployment, before, remembered or Remembered())
         observation = await self._observe(deployment, state)
-        expected, learned = forecast(observation, state.learned, state.hbm, state.profile)
+        live = self._live(observation)
+        expected, learned = forecast(observation, state.learned, state.hbm, state.profile, live)
         verdict, memory = decide(observation, expected, state.memory)
-        effects = plan(observation, verdict)
+        verdict = replace(verdict, findings=verdict.findings + observation.workload.findings)
+        effects = (*plan(observation, verdict), *fixed_count(observation))
         applied = await apply(deployment.key, effects, self.view, deployment, self.writer)
         told = status(observation, expected, verdict, state.status)
         cycle = Cycle(
@@ -93,7 +108,9 @@ class Reconciler:
 
     async def _observe(self, deployment: Deployment, state: State) -> Observation:
         workload = await self.view.read(deployment)
-        targets = {r.name: (r.address, deployment.metrics_path) for r in workload.replicas}
+        targets = {
+            r.name: (r.address, deployment.metrics_path) for r in workload.replicas if r.address
+        }
         self.collector.set_targets(deployment.key, targets, deployment.metrics_interval_seconds)
         return gather(
             deployment,
@@ -103,7 +120,13 @@ class Reconciler:
             since=state.seen_at,
         )
 
-    def _state(self, deployment: Deployment, before: State | None) -> State:
+    def _live(self, observation: Observation) -> LiveHbm | None:
+        """Memory as the fullest replica reports it, where its engine tells enough."""
+        readings = (r.reading for r in observation.fresh if r.reading is not None)
+        found = fullest(readings, observation.deployment.memory, self.catalogue)
+        return found if isinstance(found, LiveHbm) else None
+
+    def _state(self, deployment: Deployment, before: State | None, remembered: Remembered) -> State:
         """The state to start from: memory goes on over a change of the spec."""
         if before is not None and before.deployment == deployment:
             return before
@@ -111,8 +134,14 @@ class Reconciler:
             deployment=deployment,
             hbm=check(deployment.memory, self.catalogue),
             profile=prior(deployment.memory, self.catalogue),
-            learned=before.learned if before else Learned.empty(key_of_fit(deployment)),
+            learned=before.learned if before else _learned(deployment, remembered),
             memory=before.memory if before else PolicyMemory(),
-            status=before.status if before else None,
+            status=before.status if before else remembered.status,
             seen_at=before.seen_at if before else self.clock.now(),
         )
+
+
+def _learned(deployment: Deployment, remembered: Remembered) -> Learned:
+    """What was learned of the same fit before, or nothing yet."""
+    key, learned = key_of_fit(deployment), remembered.learned
+    return learned if learned is not None and learned.key == key else Learned.empty(key)

@@ -14,6 +14,7 @@ import pytest
 from v4operator.adapters.addresses import AddressPolicy
 from v4operator.adapters.scrape import HttpMetricsSource, ScrapeError, fetch_text, fetch_version
 from v4operator.model.deployment import Key
+from v4operator.model.reading import Engine
 from v4operator.observe.collector import Collector
 from v4operator.runtime.clock import SystemClock
 
@@ -92,7 +93,7 @@ _ZIPPED = gzip.compress(_GOOD)
 _EMPTY_BLOCKS = b"\x00\x00\x00\xff\xff" * (_MIB // 5)  # compressed data that inflates to nothing
 _FLOOD = b"".join(
     f'sglang:num_running_reqs{_LABELS},x="{n}"}} {("NaN", "+Inf", "-Inf")[n % 3]}\n'.encode()
-    for n in range(50_000)
+    for n in range(30_000)
 )
 
 _GOOD_ANSWERS: dict[str, _Behaviour] = {
@@ -135,7 +136,10 @@ _BAD_ANSWERS: dict[str, tuple[_Behaviour, str]] = {
     "/799": (_page(b"", status="799 What"), "HTTP 799"),
     "/404": (
         _page(b"", status="404 Not Found"),
-        "HTTP 404 at the metrics path: SGLang serves it only with --enable-metrics",
+        (
+            "HTTP 404 at the metrics path: SGLang and vllm-mlx serve it only with "
+            "--enable-metrics, NIM at /v1/metrics, mlx-lm and mlx-omni-server not at all"
+        ),
     ),
     "/no-http": (_Says(b"SSH-2.0-OpenSSH_9.2\r\n"), "not an HTTP answer: "),
     "/hangs-up": (_Says(), "connection closed before an answer"),
@@ -422,12 +426,30 @@ async def test_what_the_command_line_cannot_fetch_is_an_error_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("path", "version"),
-    [("/version", "0.33.0"), ("/server_info", "0.33.0"), ("/elsewhere", None)],
-    ids=["vLLM", "SGLang", "neither"],
+    ("engine", "path", "body", "version"),
+    [
+        pytest.param(Engine.VLLM, "/version", b'{"version": "0.33.0"}', "0.33.0", id="vLLM"),
+        pytest.param(
+            Engine.SGLANG, "/server_info", b'{"version": "0.5.23"}', "0.5.23", id="SGLang"
+        ),
+        pytest.param(
+            Engine.NIM, "/v1/version", b'{"release": "1.8.0", "api": "1"}', "1.8.0", id="NIM"
+        ),
+        pytest.param(
+            Engine.LLAMACPP,
+            "/props",
+            b'{"build_info": "b9000-0c1e570"}',
+            "b9000-0c1e570",
+            id="llama.cpp",
+        ),
+        pytest.param(
+            Engine.VLLM, "/v1/version", b'{"release": "2.0.5"}', None, id="NIM around vLLM"
+        ),
+        pytest.param(Engine.VLLM_MLX, "/version", b'{"version": "1"}', None, id="vllm-mlx"),
+    ],
 )
-async def test_the_command_line_asks_for_the_version_in_both_ways(
-    server: _Server, path: str, version: str | None
+async def test_the_command_line_asks_each_engine_for_its_version_in_its_own_way(
+    server: _Server, engine: Engine, path: str, body: bytes, version: str | None
 ) -> None:
-    server.behaviours[path] = _page(b'{"version": "0.33.0"}')
-    assert await fetch_version(server.address) == version
+    server.behaviours[path] = _page(body)
+    assert await fetch_version(server.address, engine) == version

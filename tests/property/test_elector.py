@@ -146,6 +146,22 @@ async def _play(script: list[tuple[int, str, int]], chances: tuple[float, ...]) 
     operators: list[_Operator] = []
     for name, chance in zip("abc", chances, strict=True):
         _Operator(name, chance, clock, server, operators)
+    try:
+        await _follow_script(script, clock, operators)
+        _make_well(operators)
+        await _has_leader_soon(clock, operators)
+        assert not any(each.led_beside_another for each in operators)
+        _check_transitions(server)
+    finally:
+        _make_well(operators)
+        for each in operators:
+            each.running.cancel()
+        await clock.advance(60.0)
+
+
+async def _follow_script(
+    script: list[tuple[int, str, int]], clock: FakeClock, operators: list[_Operator]
+) -> None:
     for number, move, steps in script:
         operators[number].process.move(move)
         for _ in range(steps):
@@ -153,16 +169,13 @@ async def _play(script: list[tuple[int, str, int]], chances: tuple[float, ...]) 
             assert _leaders(operators) <= 1
             for each in operators:
                 each.look_after()
+
+
+def _make_well(operators: list[_Operator]) -> None:
     for each in operators:
         for move in ("go on", "connect", "speed up"):
             each.process.move(move)
         each.process.loses_answers = 0
-    await _has_leader_soon(clock, operators)
-    assert not any(each.led_beside_another for each in operators)
-    _check_transitions(server)
-    for each in operators:
-        each.running.cancel()
-    await clock.advance(60.0)
 
 
 async def _has_leader_soon(clock: FakeClock, operators: list[_Operator]) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from v4operator.adapters.addresses import AddressPolicy
 from v4operator.adapters.fetch import Answer, Fetcher, FetchError, Limits
@@ -46,8 +46,11 @@ _MAX_REMEMBERED = 20_000
 _VERSION_PATHS = {
     Engine.VLLM: ("/version",),
     Engine.SGLANG: ("/server_info", "/get_server_info"),
+    Engine.NIM: ("/v1/version",),
+    Engine.LLAMACPP: ("/props",),
 }
-"""Where each engine tells its version; SGLang's second name is the deprecated one."""
+"""Where each engine tells its version; SGLang's second name is the deprecated one. What NIM tells
+there is its own release: it is not asked where its metrics are those of vLLM or SGLang."""
 
 
 class ScrapeError(Exception):
@@ -55,9 +58,9 @@ class ScrapeError(Exception):
 
 
 class _VersionBody(BaseModel):
-    """The one key that both answers share."""
+    """The one key that matters: vLLM's and SGLang's, NIM's, llama.cpp's."""
 
-    version: str
+    version: str = Field(validation_alias=AliasChoices("version", "release", "build_info"))
 
 
 @dataclass(slots=True)
@@ -140,14 +143,10 @@ async def fetch_text(url: str, *, timeout_seconds: float = 5.0) -> bytes:
         raise ScrapeError(str(error)) from error
 
 
-async def fetch_version(base_url: str) -> str | None:
-    """The version that the engine at `base_url` tells, whichever engine it is; else `None`."""
+async def fetch_version(base_url: str, engine: Engine) -> str | None:
+    """The version that the engine at `base_url` tells; `None` where it does not."""
     async with Fetcher(AddressPolicy(allow_loopback=True)) as fetcher:
-        for engine in _VERSION_PATHS:
-            version = await _version(fetcher, base_url, engine)
-            if version is not None:
-                return version
-    return None
+        return await _version(fetcher, base_url, engine)
 
 
 async def _exposition(fetcher: Fetcher, url: str, limits: Limits) -> bytes:
@@ -160,7 +159,10 @@ async def _exposition(fetcher: Fetcher, url: str, limits: Limits) -> bytes:
 
 def _refusal(answer: Answer) -> str:
     if answer.status == HTTPStatus.NOT_FOUND:
-        return "HTTP 404 at the metrics path: SGLang serves it only with --enable-metrics"
+        return (
+            "HTTP 404 at the metrics path: SGLang and vllm-mlx serve it only with "
+            "--enable-metrics, NIM at /v1/metrics, mlx-lm and mlx-omni-server not at all"
+        )
     phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else ""
     return f"HTTP {answer.status} {phrase}".rstrip()
 
@@ -179,7 +181,7 @@ async def _parsed(text: bytes, version: str | None) -> EngineReading:
 async def _version(fetcher: Fetcher, address: str, engine: Engine) -> str | None:
     """What the engine says of itself. Quiet: the metrics are good without it."""
     limits = Limits(seconds=SCRAPE_SECONDS, body_bytes=_SERVER_INFO_BYTES)
-    for path in _VERSION_PATHS[engine]:
+    for path in _VERSION_PATHS.get(engine, ()):
         try:
             answer = await fetcher.fetch(_joined(address, path), limits=limits)
         except FetchError:

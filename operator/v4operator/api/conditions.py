@@ -37,3 +37,6 @@ class ConditionReason(StrEnum):
     NO_READY_REPLICA = "NoReadyReplica"
     AUTOMATIC = "Automatic"
     WITHIN_BOUNDS = "WithinBounds"
+    SCALING_CONTESTED = "ScalingContested"
+    LIVE = "Live"
+    KV_DEMAND_EXCEEDS_POOL = "KVDemandExceedsPool"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from v4operator.api.mistakes import explain
 from v4operator.api.scaling import ScheduleSpec
 from v4operator.api.v1alpha1 import (
+    DEFAULT_METRICS_PATH,
     DEFAULT_METRICS_PORT,
     GROUP,
     KIND,
@@ -134,8 +135,9 @@ def _deployment(resource: V4Deployment) -> Deployment:
         ),
         endpoints=tuple(url.rstrip("/") for url in spec.workload.endpoints or ()),
         metrics_port=spec.engine.metrics.port or DEFAULT_METRICS_PORT[spec.engine.name],
-        metrics_path=spec.engine.metrics.path,
+        metrics_path=spec.engine.metrics.path or DEFAULT_METRICS_PATH[spec.engine.name],
         metrics_interval_seconds=spec.metrics.interval,
+        replicas=spec.replicas,
     )
 
 

@@ -65,18 +65,28 @@ class MetricsEndpoint(Spec):
     """Where an engine answers with its metrics."""
 
     port: Annotated[
-        int | None, Field(ge=1, le=65535, description="Default: 30000 SGLang, 8000 vLLM.")
+        int | None,
+        Field(
+            ge=1,
+            le=65535,
+            description="Default: 30000 SGLang, 8080 llama.cpp, 8000 all others.",
+        ),
     ] = None
     path: Annotated[
-        str, Field(max_length=200, pattern=r"^/", description="Path of the metrics.")
-    ] = "/metrics"
+        str | None,
+        Field(
+            max_length=200,
+            pattern=r"^/",
+            description="Path of the metrics. Default: /v1/metrics NIM, /metrics all others.",
+        ),
+    ] = None
 
 
 class EngineSpec(Spec):
     """Which engine serves it."""
 
     name: Annotated[
-        Literal["sglang", "vllm"],
+        Literal["sglang", "vllm", "vllm-ascend", "nim", "llamacpp", "mlx"],
         Field(description="The serving engine."),
         PrinterColumn(name="Engine"),
         Selectable(),

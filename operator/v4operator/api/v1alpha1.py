@@ -20,8 +20,18 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "V4Deployment"
 
-# What the engines listen on unless told otherwise (vLLM 0.33, SGLang 0.5.23).
-DEFAULT_METRICS_PORT = {"sglang": 30000, "vllm": 8000}
+# What the engines listen on unless told otherwise (vLLM 0.33, SGLang 0.5.23, NIM LLM 2.0, llama.cpp
+# 0c1e570, vllm-mlx 0.6.0, which is the MLX server that has metrics).
+DEFAULT_METRICS_PORT = {
+    "sglang": 30000,
+    "vllm": 8000,
+    "vllm-ascend": 8000,
+    "nim": 8000,
+    "llamacpp": 8080,
+    "mlx": 8000,
+}
+# NIM serves its metrics, its own (1.x) or its backend's (2.x), under its API.
+DEFAULT_METRICS_PATH = dict.fromkeys(DEFAULT_METRICS_PORT, "/metrics") | {"nim": "/v1/metrics"}
 
 # Rules that span fields: each also stands in a validator below, with the same words.
 _ONE_WORKLOAD = Cel(

@@ -7,11 +7,20 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from v4operator.decide.fleet import is_overdue
+from v4operator.estimate.live_words import sentence
 from v4operator.model.deployment import ScalingMode
 from v4operator.model.forecast import Forecast
 from v4operator.model.hbm import Finding, HbmVerdict
 from v4operator.model.observation import Observation, ReplicaObservation
+from v4operator.model.reading import Engine
 from v4operator.model.replica import Phase
+
+# Engines whose metrics are those of another, or of several (NIM 2.x passes its backend's on).
+_ANSWERS_AS = {
+    "vllm-ascend": frozenset({Engine.VLLM.value}),
+    "nim": frozenset({Engine.NIM.value, Engine.VLLM.value, Engine.SGLANG.value}),
+    "mlx": frozenset({Engine.VLLM_MLX.value}),
+}
 
 
 class FindingReason(StrEnum):
@@ -30,7 +39,8 @@ class FindingReason(StrEnum):
 def findings(observation: Observation, forecast: Forecast) -> tuple[Finding, ...]:
     """All findings, the memory's first; those of the forecast and of its HBM report included."""
     own = (finding for check in _CHECKS for finding in check(observation, forecast))
-    return (*own, *forecast.hbm.findings, *forecast.findings)
+    live = forecast.live_hbm.findings if forecast.live_hbm else ()
+    return (*own, *forecast.hbm.findings, *live, *forecast.findings)
 
 
 def hbm_budget(_: Observation, forecast: Forecast) -> Iterator[Finding]:
@@ -40,6 +50,17 @@ def hbm_budget(_: Observation, forecast: Forecast) -> Iterator[Finding]:
         return
     hint = next((f.hint for f in report.findings if f.hint), None)
     yield Finding(reason=FindingReason.HBM_BUDGET_EXCEEDED, message=report.sentence, hint=hint)
+
+
+def live_hbm_budget(_: Observation, forecast: Forecast) -> Iterator[Finding]:
+    """A running replica holds more than the budget, whatever was planned."""
+    live = forecast.live_hbm
+    if live is not None and live.exceeds:
+        yield Finding(
+            reason=FindingReason.HBM_BUDGET_EXCEEDED,
+            message=f"Live: {sentence(live)}",
+            hint="lower the engine's memory fraction, or raise hbm.budget",
+        )
 
 
 def minimum_equals_maximum(observation: Observation, _: Forecast) -> Iterator[Finding]:
@@ -92,10 +113,11 @@ def unreachable(observation: Observation, forecast: Forecast) -> Iterator[Findin
 def engine_mismatch(observation: Observation, _: Forecast) -> Iterator[Finding]:
     """The metrics say which engine runs; the resource may say another."""
     declared = observation.deployment.memory.engine.lower()
+    answers = _ANSWERS_AS.get(declared, frozenset({declared}))
     found = {
         r.replica.name: r.reading.engine.value
         for r in observation.replicas
-        if r.reading is not None and not declared.startswith(r.reading.engine.value)
+        if r.reading is not None and r.reading.engine.value not in answers
     }
     if found:
         names = ", ".join(f"{name} runs {engine}" for name, engine in sorted(found.items()))
@@ -110,6 +132,7 @@ Check = Callable[[Observation, Forecast], Iterator[Finding]]
 
 _CHECKS: tuple[Check, ...] = (
     hbm_budget,
+    live_hbm_budget,
     minimum_equals_maximum,
     no_scale_target,
     no_endpoints,

@@ -4,7 +4,7 @@ No rule knows another. `chains` puts them in order; what follows from a veto sta
 """
 
 from v4operator.decide import history
-from v4operator.decide.need import carries, load_without_one
+from v4operator.decide.need import carries, cold_cache_extra, load_without_one
 from v4operator.decide.phrases import minutes, replicas
 from v4operator.decide.reasons import Reason
 from v4operator.decide.situation import Situation
@@ -137,7 +137,8 @@ def survivor_capacities(situation: Situation, victim: Victim) -> tuple[float, ..
 def load_after(situation: Situation) -> float:
     """What the fresh replicas have to carry once one of them is gone, in healthy replicas."""
     serving = max(1, len(situation.fleet.serving))
-    return load_without_one(situation.seen_demand, serving)
+    extra = cold_cache_extra(situation.forecast.step, situation.forecast.mix)
+    return load_without_one(situation.seen_demand, serving, extra)
 
 
 def _veto(reason: Reason, message: str) -> Veto:

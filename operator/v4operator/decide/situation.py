@@ -102,7 +102,7 @@ def assess(observation: Observation, forecast: Forecast, memory: PolicyMemory) -
         wanted=_within(scaling, need),
         floor=_within(scaling, max(need, highest)),
         blind=blind,
-        candidate=choose(fleet),
+        candidate=choose(fleet, observation.workload.next_to_go),
         scaling=scaling,
         floor_source=floor_source,
     )

@@ -27,10 +27,15 @@ class Victim:
         return self.name or "a replica that was never created"
 
 
-def choose(fleet: Fleet) -> Victim | None:
-    """The victim, or `None` where only replicas without fresh metrics are left."""
+def choose(fleet: Fleet, next_to_go: str | None = None) -> Victim | None:
+    """The victim, or `None` where only replicas without fresh metrics are left.
+
+    `next_to_go` is the one that would end whoever is chosen: of a StatefulSet the last ordinal.
+    """
     if fleet.uncreated:
         return Victim(name=None, serves=False)
+    if next_to_go is not None:
+        return _given(fleet, next_to_go)
     idle = min(fleet.stuck, key=_blocked_order, default=None) or min(
         fleet.starting, key=_start_order, default=None
     )
@@ -40,6 +45,17 @@ def choose(fleet: Fleet) -> Victim | None:
     if least is None:
         return None
     return Victim(name=least.replica.name, serves=True, requests=requests_of(least))
+
+
+def _given(fleet: Fleet, name: str) -> Victim | None:
+    """That replica as a victim, unless nobody knows what it runs."""
+    for replica in fleet.stuck + fleet.starting:
+        if replica.replica.name == name:
+            return Victim(name=name, serves=False)
+    for replica in fleet.serving:
+        if replica.replica.name == name:
+            return Victim(name=name, serves=True, requests=requests_of(replica))
+    return None
 
 
 def requests_of(replica: ReplicaObservation) -> float | None:

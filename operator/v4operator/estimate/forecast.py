@@ -14,11 +14,14 @@ from v4operator.estimate.calibration import (
     learn,
     remembered_share,
 )
-from v4operator.estimate.demand import Price, demand, price_of, sample_of, series
+from v4operator.estimate.demand import demand, sample_of
 from v4operator.estimate.efficiency import judge
 from v4operator.estimate.evidence import BLOCK_SECONDS, Flow
 from v4operator.estimate.fleet import FleetView, fleet_throughput
+from v4operator.estimate.kv_demand import KvDemand, excess_finding, excess_since, kv_demand
+from v4operator.estimate.live_hbm import calibrated
 from v4operator.estimate.mix import mix_of
+from v4operator.estimate.price import Price, price_of
 from v4operator.estimate.reference import extend, extend_accept_length, new_reference
 from v4operator.estimate.startup import time_to_ready, watch
 from v4operator.estimate.throughput import (
@@ -28,6 +31,7 @@ from v4operator.estimate.throughput import (
     ttft_is_attainable,
 )
 from v4operator.estimate.tracking import follow
+from v4operator.estimate.traffic import highest, remembered, series
 from v4operator.estimate.trend import slope
 from v4operator.estimate.verdicts import Court, replica_forecasts, stall_seconds
 from v4operator.model.catalogue import PerformanceProfile
@@ -40,6 +44,7 @@ from v4operator.model.forecast import (
 )
 from v4operator.model.hbm import Finding, HbmReport
 from v4operator.model.learned import FleetSample, Learned, Reference, StepFit, key_of_fit
+from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.observation import Observation
 
 # Half of what is known is forgotten in half an hour of evidence: after an hour three quarters of
@@ -64,12 +69,15 @@ def forecast(
     learned: Learned,
     hbm: HbmReport,
     prior: PerformanceProfile | None,
+    live: LiveHbm | None = None,
 ) -> tuple[Forecast, Learned]:
     """Estimate one cycle, and return what is to be remembered for the next.
 
     `learned` under another key keeps start-up times and history but loses fits and standings.
-    `prior` is the catalogue's profile of this checkpoint on these devices, if there is one.
+    `prior` is the catalogue's profile of this checkpoint on these devices, if there is one. With
+    `live` the pool that was measured is planned with, and not the modelled one.
     """
+    hbm = hbm if live is None else calibrated(hbm, live)
     learned = _continued(observation, learned)
     sample = sample_of(observation)
     known = _known(learned, prior, sample)
@@ -82,9 +90,18 @@ def forecast(
     carried = _capacity(observation, known, hbm, prior)
     price = price_of(known.sizing.law, known.mix, carried)
     if closes:
-        learned = replace(learned, trend_replicas_per_second=_trend(learned, price))
+        window = observation.deployment.scaling.shrink_window_seconds
+        learned = replace(
+            learned,
+            trend_replicas_per_second=_trend(learned, price),
+            peaks=remembered(learned.peaks, learned.history, price, window),
+        )
+    wanted = _kv_demand(observation, hbm, known.mix)
+    since = excess_since(wanted, learned.kv_excess_since, observation.now)
+    learned = replace(learned, kv_excess_since=since)
     cycle = _Cycle(
         observation=observation,
+        kv_demand=wanted,
         learned=learned,
         known=known,
         flows=followed.flows,
@@ -92,7 +109,7 @@ def forecast(
         capacity=carried,
         price=price,
     )
-    return _outcome(cycle, hbm, prior), learned
+    return replace(_outcome(cycle, hbm, prior), live_hbm=live), learned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +117,7 @@ class _Cycle:
     """All that one cycle has worked out, for the outcome to be read from."""
 
     observation: Observation
+    kv_demand: KvDemand | None
     learned: Learned
     known: _Known
     flows: Mapping[str, Flow]
@@ -182,6 +200,13 @@ def _capacity(
     )
 
 
+def _kv_demand(observation: Observation, hbm: HbmReport, mix: Mix) -> KvDemand | None:
+    if hbm.pool is None:
+        return None
+    readings = (r.reading for r in observation.fresh if r.reading is not None)
+    return kv_demand(readings, hbm.pool, mix.context_tokens)
+
+
 def _trend(learned: Learned, price: Price) -> float:
     times = [sample.time for sample in learned.history]
     return slope(times, series(learned.history, price))
@@ -204,6 +229,7 @@ def _outcome(cycle: _Cycle, hbm: HbmReport, prior: PerformanceProfile | None) ->
             deployment.objectives,
             batch_limit=cycle.capacity.sequences,
             trend=cycle.learned.trend_replicas_per_second,
+            peak=highest(cycle.learned.peaks, cycle.price),
             horizon_seconds=start.seconds + deployment.metrics_interval_seconds,
         ),
         start_up_seconds=start.seconds,
@@ -260,6 +286,10 @@ def _findings(cycle: _Cycle, prior: PerformanceProfile | None) -> tuple[Finding,
     objectives = cycle.observation.deployment.objectives
     law, mix = cycle.known.sizing.law, cycle.known.mix
     findings = []
+    since = cycle.learned.kv_excess_since
+    excess = excess_finding(cycle.kv_demand, since, cycle.observation.now)
+    if excess is not None:
+        findings.append(excess)
     if prior is None:
         findings.append(_NO_PROFILE)
     if not ttft_is_attainable(law, mix, objectives):

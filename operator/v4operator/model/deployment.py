@@ -96,7 +96,10 @@ class MemoryPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """One V4Deployment as the stages see it."""
+    """One V4Deployment as the stages see it.
+
+    `replicas` is the count that a person asks for where nobody else sets it (Recommend, Disabled).
+    """
 
     key: Key
     generation: int
@@ -108,3 +111,4 @@ class Deployment:
     metrics_port: int
     metrics_path: str
     metrics_interval_seconds: float
+    replicas: int | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from v4operator.model.hbm import Finding, HbmReport
+from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.step import StepTime
 
 
@@ -114,7 +115,11 @@ class FleetThroughput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Everything that `decide` weighs, besides the observation itself."""
+    """Everything that `decide` weighs, besides the observation itself.
+
+    `hbm` is the planned verdict, its pool measured where the engines report it; `live_hbm` is what
+    the fullest replica holds (`None`: not told, or nobody to tell).
+    """
 
     now: float
     hbm: HbmReport
@@ -127,3 +132,4 @@ class Forecast:
     replicas: tuple[ReplicaForecast, ...]
     throughput: FleetThroughput
     findings: tuple[Finding, ...]
+    live_hbm: LiveHbm | None = None

@@ -133,7 +133,8 @@ class Track:
 class FleetSample:
     """Sums over the fresh ready replicas, means over the minute that ended at `time`.
 
-    `None` where no replica gives the figure.
+    `None` where no replica gives the figure. `waiting` includes what waits at a gateway, whose
+    count of lost requests is `lost_total`.
     """
 
     time: float
@@ -146,6 +147,20 @@ class FleetSample:
     running: float
     waiting: float
     kv_tokens: float | None
+    lost_total: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What came in over the last minutes before `time`; requests are `None` where nobody tells.
+
+    Requests and tokens a second and not replicas, so that it is priced by what is known today.
+    """
+
+    time: float
+    requests_per_second: float | None
+    decode_tokens_per_second: float
+    prefill_tokens_per_second: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +178,9 @@ class Learned:
     `key` names what the fits belong to. `first_seen_at` is the time of the first observation ever,
     `block_started_at` when the present half minute of evidence began.
     `block_variance` is that of a healthy block's log ratio.
-    `history` is the last quarter of an hour, oldest first.
+    `history` is the last quarter of an hour, `peaks` the busiest minutes of each stretch before,
+    both oldest first. `kv_excess_since` is since when more KV
+    has been asked for than the pools hold.
     """
 
     key: str
@@ -176,7 +193,9 @@ class Learned:
     mix: Mix | None = None
     block_variance: float | None = None
     trend_replicas_per_second: float = 0.0
+    peaks: tuple[Traffic, ...] = ()
     start_ups: StartUps = field(default_factory=StartUps)
+    kv_excess_since: float | None = None
 
     @classmethod
     def empty(cls, key: str) -> "Learned":

@@ -59,13 +59,28 @@ class ReplicaObservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayObservation:
+    """Requests outside every replica, where a gateway holds back what they have no room for.
+
+    `lost_total` counts those that were turned away or gave up there, since any time.
+    """
+
+    waiting_requests: float
+    lost_total: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Everything that the later stages may know about one V4Deployment at `now` (Unix seconds)."""
+    """Everything that the later stages may know about one V4Deployment at `now` (Unix seconds).
+
+    `gateway` is `None` where none is known to be in front of the replicas.
+    """
 
     now: float
     deployment: Deployment
     workload: Workload
     replicas: tuple[ReplicaObservation, ...]
+    gateway: GatewayObservation | None = None
 
     @property
     def ready(self) -> tuple[ReplicaObservation, ...]:
@@ -78,4 +93,11 @@ class Observation:
         return tuple(r for r in self.ready if r.fresh)
 
 
-__all__ = ["Interval", "Observation", "Replica", "ReplicaObservation", "Workload"]
+__all__ = [
+    "GatewayObservation",
+    "Interval",
+    "Observation",
+    "Replica",
+    "ReplicaObservation",
+    "Workload",
+]

@@ -5,10 +5,14 @@ from enum import StrEnum
 
 
 class Engine(StrEnum):
-    """Serving engines that can be recognised."""
+    """Serving engines that can be recognised. vLLM-Ascend and NIM 2.x answer as what they wrap."""
 
     SGLANG = "sglang"
     VLLM = "vllm"
+    NIM = "nim"
+    LLAMACPP = "llamacpp"
+    VLLM_MLX = "vllm-mlx"
+    TENSORRT_LLM = "tensorrt-llm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +62,21 @@ class DeviceMemory:
 class EngineReading:
     """One scrape, for the whole replica.
 
-    Counters are running counters: they move while requests run, not when they finish.
+    Counters are running counters: they move while requests run. Those in `counted_at_finish` move
+    only when a request ends, so that their rate is right over windows longer than a request alone.
+    Where `significant_digits` is told, figures above that many digits are rounded by the engine.
     `decode_tokens_total` counts first tokens too where `decode_includes_first_token` is true.
     `prompt_tokens_total` includes tokens taken from the prefix cache, `prefill_tokens_total` only
     those that were computed. `kv_usage_ratio` is the fullest rank's; `kv_capacity_tokens` is summed
     over ranks as the engine reports it. `timestamp` is the exposition's own time, if it has one.
     `drafts_total` counts draft rounds: the mean accepted length is 1 + accepted / drafts.
-    `role` is unified, prefill or decode, where the engine says so. `missing` names fields of this
-    class. `notes` say what of the text could not be used (malformed lines, duplicates).
+    `role` is unified, prefill, decode or dynamic, where the engine says so; `role_reason` says from
+    what it was told where it is not the engine's own word.
+    Between prefill and decode workers, besides `waiting_requests`: `handover_waiting_requests` hold
+    no KV here yet, `handover_moving_requests` hold KV that is on its way and make no tokens.
+    `kv_window_capacity_tokens` is the sliding-window pool, summed over ranks, where it is a pool of
+    its own. `missing` names fields of this class. `notes` say what of the text could not be used
+    (malformed lines, duplicates).
     """
 
     engine: Engine
@@ -99,3 +110,9 @@ class EngineReading:
     drafts_total: float | None = None
     role: str | None = None
     notes: tuple[str, ...] = ()
+    role_reason: str | None = None
+    handover_waiting_requests: float | None = None
+    handover_moving_requests: float | None = None
+    kv_window_capacity_tokens: float | None = None
+    counted_at_finish: tuple[str, ...] = ()
+    significant_digits: int | None = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from v4operator.model.hbm import Finding
+
 
 class Phase(StrEnum):
     """Where a replica is in its life."""
@@ -20,7 +22,8 @@ class Replica:
     """One replica of a workload.
 
     `address` is the base URL of its engine. `ready_at` is when it became ready for the first time.
-    `reason` explains a phase that is not READY ("no nvidia.com/gpu free", "exited with 1").
+    It is empty where there is none yet. `reason` explains a phase that is not READY ("no
+    nvidia.com/gpu free", "exited with 1").
     """
 
     name: str
@@ -37,9 +40,14 @@ class Workload:
     """The workload behind a V4Deployment.
 
     `desired` is the count it holds now (`None`: nobody can set it). `version` changes with every
-    write, so that a write can be made conditional on what was read.
+    write, so that a write can be made conditional on what was read. `selector` finds the replicas
+    in a cluster, `findings` are what a person should know of how the workload is made.
+    `next_to_go` is the replica that ends when the count is lowered, where nobody can choose.
     """
 
     desired: int | None
     version: str
     replicas: tuple[Replica, ...]
+    selector: str | None = None
+    findings: tuple[Finding, ...] = ()
+    next_to_go: str | None = None

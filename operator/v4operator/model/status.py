@@ -136,3 +136,4 @@ class Status:
     throughput: ThroughputStatus
     findings: tuple[Finding, ...]
     conditions: tuple[Condition, ...]
+    selector: str | None = None

@@ -17,7 +17,7 @@ What it is not: a validator, or a reader of metadata.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import isfinite
@@ -78,6 +78,7 @@ class Exposition:
 def parse(text: bytes, wanted: Mapping[str, str]) -> Exposition:
     """Read the samples whose written name is a key of `wanted`; its value is the name to give them.
 
+    A key "" is no name; with it a table that is used often need not be copied for each text.
     Bytes that are not UTF-8 become U+FFFD. Never raises.
     """
     end = text.rfind(b"\n") + 1
@@ -132,10 +133,10 @@ class _Collected:
         self.duplicates = self.surplus = 0
         self._wanted = wanted
         # No head at all: a line that starts with a brace, its name quoted behind it (or empty).
-        self._heads = frozenset(wanted) | {""}
+        self._heads: Container[str] = wanted if "" in wanted else {**wanted, "": ""}
         self._room = _MAX_WANTED_CHARACTERS
         self._shapes: dict[tuple[str, ...], _Shape] = {}
-        self._seen: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
+        self._seen: set[str | tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
         self._newest_stamp: float | None = None
 
     def timestamp(self, *, seconds: bool) -> float | None:
@@ -150,8 +151,40 @@ class _Collected:
 
     def read(self, chunk: str) -> int:
         """Keep the wanted samples among whole lines; returns how many lines there were."""
-        heads = self._heads
         lines = chunk.split("\n")
+        if "{" not in chunk:
+            self._keep_bare(lines)
+            return len(lines) - 1
+        found = self._cuts(chunk, lines)
+        if self._room > 0:
+            self._room -= sum(len(head) + len(rest) for head, _, rest in found)
+            self._keep(found)
+        else:
+            self.surplus += len(found)
+        return len(lines) - 1
+
+    def _keep_bare(self, lines: Sequence[str]) -> None:
+        """The wanted lines of a text without labels, as llama.cpp writes it."""
+        wanted = self._wanted
+        for line in lines:
+            if not line or line[0] == "#":
+                continue
+            written, _, tail = line.partition(" ")
+            name = wanted.get(written)
+            if not name and written.isprintable() and written:
+                continue  # another name; where a tab or leading blanks part it, look again
+            if self._room <= 0:
+                self.surplus += 1
+                continue
+            self._room -= len(line)
+            if name:
+                self._add(name, (), (), tail)
+            elif _first_word(line) in wanted and line.strip():
+                self._keep_carefully(line)
+
+    def _cuts(self, chunk: str, lines: Sequence[str]) -> list[_Cut]:
+        """The wanted lines of any text, each cut at its first brace."""
+        heads = self._heads
         cuts = map(str.partition, lines, repeat("{"))
         if "\t" in chunk:
             found = [cut for cut in cuts if _first_word(cut[0]) in heads]
@@ -162,13 +195,7 @@ class _Collected:
                 if (head := cut[0]) in heads
                 or (" " in head and head[0] != "#" and _first_word(head) in heads)
             ]
-        found = [cut for cut in found if cut[1] or cut[0].strip()]  # blank lines have no head too
-        if self._room > 0:
-            self._room -= sum(len(head) + len(rest) for head, _, rest in found)
-            self._keep(found)
-        else:
-            self.surplus += len(found)
-        return len(lines) - 1
+        return [cut for cut in found if cut[1] or cut[0].strip()]  # blank lines have no head too
 
     def _keep(self, cuts: Sequence[_Cut]) -> None:
         """The hot path: a line is cut at its quotes.
@@ -213,13 +240,13 @@ class _Collected:
         if number is None:
             self.spoil(name)
             return
-        series = (name, names, values)
+        series = (name, names, values) if names else name
         if series in self._seen:
             self.duplicates += 1
             return
         self._seen.add(series)
         value, stamp = number
-        labels = dict(zip(names, values))  # noqa: B905 - of one length by construction; much faster
+        labels = dict(zip(names, values)) if names else {}  # noqa: B905 - of one length; much faster
         self.samples.setdefault(name, []).append((labels, value))
         if stamp is not None and (self._newest_stamp is None or stamp > self._newest_stamp):
             self._newest_stamp = stamp

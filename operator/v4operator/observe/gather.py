@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from v4operator.model.deployment import Deployment
-from v4operator.model.observation import Observation, ReplicaObservation
+from v4operator.model.observation import GatewayObservation, Observation, ReplicaObservation
 from v4operator.model.replica import Phase, Replica, Workload
 from v4operator.observe.window import ReplicaWindow
 
@@ -46,8 +46,12 @@ def gather(
     *,
     now: float,
     since: float,
+    gateway: GatewayObservation | None = None,
 ) -> Observation:
-    """The world of one deployment at `now`; `since` is when the previous observation was made."""
+    """The world of one deployment at `now`; `since` is when the previous observation was made.
+
+    `gateway` is what holds the excess back in front of the replicas, if anything does.
+    """
     seen = [(replica, snapshots.get(replica.name)) for replica in workload.replicas]
     if workload.desired is None:
         seen = [(_by_its_answers(replica, snapshot), snapshot) for replica, snapshot in seen]
@@ -55,6 +59,7 @@ def gather(
     return Observation(
         now=now,
         deployment=deployment,
+        gateway=gateway,
         workload=replace(workload, replicas=tuple(replica for replica, _ in seen)),
         replicas=tuple(
             _unscraped(replica)

@@ -28,6 +28,11 @@ values of a gauge is a guess; counters still tell what happened in it."""
 _MIN_KNOWN_RATIO = 0.5
 """A figure known for less than half of an interval would speak for time it has not seen."""
 
+_LEAST_FINISH_SECONDS = 30.0
+"""Counters that move when a request ends leap: between two polls they tell nothing, over a minute
+(of which half must be seen) they are right in the mean. By its polls such an engine would look
+stalled."""
+
 _Figure = Callable[[EngineReading], float | None]
 
 
@@ -266,7 +271,13 @@ def _between(start: _Point, end: _Point) -> Interval:
         for name, earlier, later in zip(_FIGURES, start.accounts, end.accounts, strict=True)
     }
     accept_length = _ratio(start.accepted, end.accepted, 0.0)
+    if end.at - start.at < _LEAST_FINISH_SECONDS:
+        figures |= dict.fromkeys(map(_rate_of, end.reading.counted_at_finish or ()))
     return Interval(start=start.at, end=end.at, accept_length=accept_length, **figures)
+
+
+def _rate_of(counter: str) -> str:
+    return counter.replace("_total", "_per_second")
 
 
 def _ratio(start: _Part, end: _Part, least: float) -> float | None:

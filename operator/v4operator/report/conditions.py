@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from v4operator.api.conditions import ConditionReason, ConditionStatus, ConditionType
 from v4operator.decide.reasons import EXPLANATION, Reason
+from v4operator.estimate.live_words import sentence
 from v4operator.model.forecast import Forecast, ThroughputVerdict
 from v4operator.model.hbm import HbmVerdict
 from v4operator.model.observation import Observation
@@ -15,6 +16,7 @@ from v4operator.model.status import Condition
 from v4operator.model.verdict import Decision, Verdict
 
 _HANDS_OFF = (Reason.DISABLED, Reason.PAUSED, Reason.RECOMMEND_ONLY, Reason.NO_SCALE_TARGET)
+_CONTESTED = ConditionReason.SCALING_CONTESTED.value
 _LIMITS = (
     Reason.AT_MAXIMUM,
     Reason.AT_MINIMUM,
@@ -50,7 +52,7 @@ def conditions(
     found = (
         _ready(observation),
         _metrics(observation),
-        _active(verdict.decision),
+        _active(observation, verdict.decision),
         _limited(observation, verdict.decision),
         _hbm(forecast),
         _throughput(forecast),
@@ -107,13 +109,16 @@ def _silences(observation: Observation) -> Iterator[str]:
             return
 
 
-def _active(decision: Decision) -> _Finding:
+def _active(observation: Observation, decision: Decision) -> _Finding:
+    contested = next((f for f in observation.workload.findings if f.reason == _CONTESTED), None)
     blind = next((v for v in decision.vetoes if v.reason == Reason.BLIND.value), None)
     reason, message = ConditionReason.AUTOMATIC.value, "the count follows the demand"
     status = ConditionStatus.TRUE
     if decision.reason in {reason.value for reason in _HANDS_OFF}:
         status, reason = ConditionStatus.FALSE, decision.reason
         message = EXPLANATION[Reason(decision.reason)]
+    elif contested is not None:
+        status, reason, message = ConditionStatus.FALSE, contested.reason, contested.message
     elif blind is not None:
         status, reason, message = ConditionStatus.FALSE, blind.reason, blind.message
     return _Finding(
@@ -142,13 +147,35 @@ def _limited(observation: Observation, decision: Decision) -> _Finding:
 
 
 def _hbm(forecast: Forecast) -> _Finding:
+    """The plan's verdict first; then what running replicas hold, and what they are asked for."""
     verdict = forecast.hbm.verdict
+    if verdict is HbmVerdict.UNKNOWN or verdict.fits:
+        running = _hbm_of_the_running(forecast)
+        if running is not None:
+            return running
     exceeded = ConditionStatus.FALSE if verdict.fits else ConditionStatus.TRUE
     return _Finding(
         type=ConditionType.HBM_BUDGET_EXCEEDED,
         status=ConditionStatus.UNKNOWN if verdict is HbmVerdict.UNKNOWN else exceeded,
         reason=verdict.reason,
         message=forecast.hbm.sentence,
+    )
+
+
+def _hbm_of_the_running(forecast: Forecast) -> _Finding | None:
+    live, asked = forecast.live_hbm, ConditionReason.KV_DEMAND_EXCEEDS_POOL
+    told = next((f.message for f in forecast.findings if f.reason == asked.value), None)
+    if live is not None and live.exceeds:
+        reason, message = ConditionReason.LIVE, sentence(live)
+    elif told is not None:
+        reason, message = asked, told
+    else:
+        return None
+    return _Finding(
+        type=ConditionType.HBM_BUDGET_EXCEEDED,
+        status=ConditionStatus.TRUE,
+        reason=reason,
+        message=message,
     )
 
 

@@ -14,6 +14,9 @@ from v4operator.model.status import Status
 # Fields whose names in the document differ from camelCase of their own.
 _NAMES = {"key": "metadata"}
 
+# Left out where there is none: outside of a cluster nothing is selected, which is not unknown.
+_OPTIONAL = {"selector"}
+
 _TIMES = {"time", "last_transition_time"}
 
 
@@ -29,7 +32,12 @@ def document(status: Status) -> dict[str, Any]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    return {_name(f.name): _plain(f.name, getattr(value, f.name)) for f in fields(value)}
+    parts = ((f.name, getattr(value, f.name)) for f in fields(value))
+    return {
+        _name(name): _plain(name, part)
+        for name, part in parts
+        if part is not None or name not in _OPTIONAL
+    }
 
 
 def _plain(name: str, value: Any) -> Any:

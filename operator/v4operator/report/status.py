@@ -49,6 +49,7 @@ def status(
         ),
         findings=verdict.findings,
         conditions=conditions(observation, forecast, verdict, before),
+        selector=observation.workload.selector,
     )
 
 

@@ -1,1 +1,1 @@
-"""Clock, HTTP server, heartbeat. Knows nothing of V4Deployment."""
+"""Clock, queue, store, reflector, elector, server. Knows nothing of V4Deployment."""

@@ -8,8 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from v4operator.adapters.probe import Probe, ProbeError
 from v4operator.adapters.scrape import ScrapeError
 from v4operator.cli import inspect
+from v4operator.model.reading import Engine
 
 _FOLDER = Path(__file__).parents[2] / "data/expositions"
 _SIX = [
@@ -143,8 +145,8 @@ def test_a_url_is_fetched_and_asked_for_its_version(monkeypatch: pytest.MonkeyPa
         assert url == "http://replica:8000/v1/metrics"
         return b"sglang:num_running_reqs 5\n"
 
-    async def version(base_url: str) -> str | None:
-        assert base_url == "http://replica:8000"
+    async def version(base_url: str, engine: Engine) -> str | None:
+        assert (base_url, engine) == ("http://replica:8000", Engine.SGLANG)
         return "0.5.23"
 
     monkeypatch.setattr(inspect, "fetch_text", text)
@@ -161,6 +163,114 @@ def test_a_url_that_does_not_answer_ends_with_2(monkeypatch: pytest.MonkeyPatch)
     outcome = _runner.invoke(_app, ["http://replica:8000/metrics"])
     assert outcome.exit_code == 2
     assert "connection refused" in outcome.stderr
+
+
+_URL = "http://mac:8080/metrics"
+_PROBE = Probe(
+    model="DeepSeek-V4-Flash-4bit",
+    prompt_tokens=9,
+    completion_tokens=64,
+    time_to_first_token_seconds=0.25,
+    decode_tokens_per_second=21.5,
+)
+
+
+def _serve_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def not_there(_: str) -> bytes:
+        raise ScrapeError("HTTP 404 at the metrics path")
+
+    monkeypatch.setattr(inspect, "fetch_text", not_there)
+
+
+def _answer_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def timed(base_url: str) -> Probe:
+        assert base_url == "http://mac:8080"
+        return _PROBE
+
+    monkeypatch.setattr(inspect, "probe", timed)
+
+
+def test_a_server_without_metrics_says_so_and_names_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _serve_nothing(monkeypatch)
+    outcome = _runner.invoke(_app, [_URL])
+    assert outcome.exit_code == 2
+    assert "HTTP 404 at the metrics path (--probe times one completion)" in outcome.stderr
+
+
+def test_a_server_without_metrics_is_timed_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _serve_nothing(monkeypatch)
+    _answer_the_probe(monkeypatch)
+    outcome = _runner.invoke(_app, [_URL, "--probe", "-o", "json"])
+    assert outcome.exit_code == 0
+    found = json.loads(outcome.stdout)
+    assert found["probe"] == {
+        "model": "DeepSeek-V4-Flash-4bit",
+        "promptTokens": 9,
+        "completionTokens": 64,
+        "timeToFirstTokenSeconds": 0.25,
+        "decodeTokensPerSecond": 21.5,
+    }
+    assert [found[name] for name in _SIX] == [None] * 6
+    assert {"name": "runningRequests", "reason": "HTTP 404 at the metrics path"} in found["missing"]
+
+
+def test_people_see_the_probe_beside_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    _serve_nothing(monkeypatch)
+    _answer_the_probe(monkeypatch)
+    shown = " ".join(_runner.invoke(_app, [_URL, "--probe"]).stdout.split())
+    assert "no metrics: HTTP 404" in shown
+    assert "first token after 250 ms, then 21.5 tokens/s" in shown
+
+
+def test_a_probe_of_a_server_with_metrics_stands_beside_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def text(_: str) -> bytes:
+        return b"vllm_mlx_scheduler_running_requests 2\n"
+
+    async def version(_: str, __: Engine) -> str | None:
+        return None
+
+    monkeypatch.setattr(inspect, "fetch_text", text)
+    monkeypatch.setattr(inspect, "fetch_version", version)
+    _answer_the_probe(monkeypatch)
+    found = json.loads(_runner.invoke(_app, [_URL, "--probe", "-o", "json"]).stdout)
+    assert (found["engine"], found["runningRequests"]) == ("vllm-mlx", 2)
+    assert found["probe"]["decodeTokensPerSecond"] == 21.5
+
+
+def test_a_probe_that_fails_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(_: str) -> Probe:
+        raise ProbeError("HTTP 401 at /v1/models")
+
+    _serve_nothing(monkeypatch)
+    monkeypatch.setattr(inspect, "probe", refused)
+    outcome = _runner.invoke(_app, [_URL, "--probe"])
+    assert outcome.exit_code == 2
+    assert "no completion: HTTP 401 at /v1/models" in outcome.stderr
+
+
+def test_a_file_cannot_be_probed() -> None:
+    outcome = _runner.invoke(_app, ["-", "--probe"], input="sglang:num_running_reqs 5\n")
+    assert outcome.exit_code == 2
+    assert "--probe needs a URL" in outcome.stderr
+
+
+def test_people_see_how_far_the_counters_can_be_trusted() -> None:
+    source = _FOLDER / "llamacpp-0c1e570-cpu-over-1e6-tokens.txt"
+    shown = " ".join(_runner.invoke(_app, [str(source)]).stdout.split())
+    assert "decodeTokensTotal moves when a request ends" in shown
+    assert "6 significant digits: token counters move in steps of up to 10 by now" in shown
+
+
+def test_people_see_why_a_worker_is_taken_for_a_decode_worker() -> None:
+    source = _FOLDER / "vllm-0.33.0-logger-pd-decode-nixl.txt"
+    shown = " ".join(_runner.invoke(_app, [str(source)]).stdout.split())
+    assert "taken for a decode worker: it fetches KV from another worker" in shown
 
 
 def test_bytes_that_are_no_text_end_with_2() -> None:

@@ -4,15 +4,10 @@ import pytest
 from tests.plant import DEPLOYMENT, FLASH, replica_with
 
 from v4operator.estimate.calibration import fit_from_prior
-from v4operator.estimate.demand import (
-    Price,
-    allowance,
-    arriving_replicas,
-    demand,
-    price_of,
-    sample_of,
-)
+from v4operator.estimate.demand import allowance, demand, reserve, sample_of
+from v4operator.estimate.price import Price, price_of
 from v4operator.estimate.throughput import capacity
+from v4operator.estimate.traffic import arriving_replicas
 from v4operator.model.forecast import Demand, Mix
 from v4operator.model.learned import FleetSample
 from v4operator.model.observation import Observation, ReplicaObservation, Workload
@@ -99,7 +94,7 @@ def test_demand_of_a_loaded_fleet_is_in_replicas() -> None:
     assert found.now_replicas == pytest.approx(3.0 * PRICE.request_seconds)
     assert found.decode_tokens_per_second == pytest.approx(1500.0)
     assert found.horizon_replicas == pytest.approx(
-        found.now_replicas + allowance(found.now_replicas, PRICE, DEPLOYMENT.objectives)
+        found.now_replicas + reserve(found.now_replicas, PRICE, DEPLOYMENT.objectives, None)
     )
 
 

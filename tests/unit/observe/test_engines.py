@@ -36,8 +36,7 @@ def _reason(reading: EngineReading, name: str) -> str:
             "found names starting with http_, python_, up",
             id="another program",
         ),
-        pytest.param(b"vllm_mlx_prompt_tokens_total 1\n", "starting with vllm_", id="vllm-mlx"),
-        pytest.param(b"llamacpp:requests_processing 0\n", "llamacpp:", id="llama.cpp"),
+        pytest.param(b"prompt_tokens_total 1\n", "starting with prompt_", id="anybody's tokens"),
         pytest.param(
             b'vllm:num_requests_running{engine="0"} 1\nsglang:num_running_reqs 1\n',
             "samples of sglang and vllm",
@@ -288,7 +287,13 @@ def test_sglang_priorities_are_parts_of_the_total() -> None:
     ("lines", "ratio"),
     [
         pytest.param(["token_usage 0.51"], 0.51, id="older release: the rounded gauge"),
+        pytest.param(
+            ["token_usage 0.51", "num_running_reqs 3"], 0.51, id="older release under load"
+        ),
         pytest.param(["token_usage 0.51", "full_token_usage 0.508"], 0.508, id="unrounded"),
+        pytest.param(
+            ["full_token_usage 0.4", "num_running_reqs 3"], 0.4, id="no other pool under load"
+        ),
         pytest.param(["full_token_usage 0.2", "swa_token_usage 0.9"], 0.9, id="SWA pool fuller"),
         pytest.param(["full_token_usage 0.2", "mamba_usage 0.4"], 0.4, id="Mamba pool fuller"),
         pytest.param(["full_token_usage 0.2", "swa_token_usage NaN"], None, id="a pool unknown"),

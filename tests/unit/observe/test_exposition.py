@@ -168,3 +168,37 @@ def test_a_line_longer_than_a_chunk_is_passed_over(monkeypatch: pytest.MonkeyPat
     assert found.series("up") == ()
     assert found.malformed == {"": 1}
     assert found.series("vllm:b") == [({}, 2.0)]
+
+
+_BARE = {"a": "a", "b": "b", "": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "malformed"),
+    [
+        pytest.param(
+            b"# TYPE a counter\na 1\n\nb 2.5\nc 3\n", {"a": [1], "b": [2.5]}, {}, id="plain"
+        ),
+        pytest.param(b"  a 1\n   \nb\t2\n\t\n", {"a": [1], "b": [2]}, {}, id="blanks and tabs"),
+        pytest.param(b"a 1 1795432205893\n", {"a": [1]}, {}, id="timestamp"),
+        pytest.param(b"a  1e+011 # {} 1\n".replace(b"{} ", b""), {"a": [1e11]}, {}, id="exemplar"),
+        pytest.param(b"a one\na\n", {}, {"a": 2}, id="no numbers"),
+        pytest.param(b"a 1\r\na 2\r\n", {"a": [1]}, {}, id="CRLF, and the first counts"),
+        pytest.param(b" x 1\n#a 1\nab 1\n", {}, {}, id="others"),
+    ],
+)
+def test_a_text_without_a_brace_reads_as_one_with_labels_does(
+    text: bytes, values: dict[str, list[float]], malformed: dict[str, int]
+) -> None:
+    bare, braced = parse(text, _BARE), parse(text + b'other{x="y"} 1\n', _BARE)
+    for found in (bare, braced):
+        assert {n: [v for _, v in series] for n, series in found.samples.items()} == values
+        assert found.malformed == malformed
+    assert bare.timestamp == braced.timestamp
+
+
+def test_a_flood_without_labels_is_bounded_too() -> None:
+    line = b"a " + b"1" * 100 + b"\n"
+    found = parse(line * 50_000, _BARE)
+    assert found.surplus_lines > 0
+    assert len(found.series("a")) == 1

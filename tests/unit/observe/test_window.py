@@ -335,3 +335,25 @@ def test_the_window_is_bounded_in_count_and_time(make_reading: MakeReading, step
     intervals = window.intervals_since(float("-inf"))
     assert len(intervals) < MAX_READINGS
     assert intervals[-1].end - intervals[0].start <= SPAN_SECONDS
+
+
+def test_a_counter_that_moves_at_finish_has_no_rate_from_poll_to_poll(
+    make_reading: MakeReading,
+) -> None:
+    window = ReplicaWindow()
+    for second in range(0, 65, 5):
+        window.add(
+            100.0 + second,
+            make_reading(
+                running_requests=2.0,
+                decode_tokens_total=600.0 * (second // 30),
+                prompt_tokens_total=10.0 * second,
+                counted_at_finish=("decode_tokens_total",),
+            ),
+        )
+    intervals = window.intervals_since(0.0)
+    assert {interval.decode_tokens_per_second for interval in intervals} == {None}
+    assert {interval.prompt_tokens_per_second for interval in intervals} == {10.0}
+    minute = window.over(60.0, 160.0)
+    assert minute is not None
+    assert minute.decode_tokens_per_second == 1200.0 / 60.0

@@ -8,27 +8,28 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from v4operator.model.reading import Engine, EngineReading
-from v4operator.observe.engines import sglang, vllm
+from v4operator.observe.engines import llamacpp, nim, sglang, tensorrt_llm, vllm, vllm_mlx
 from v4operator.observe.engines.unrecognised import description
 from v4operator.observe.exposition import Exposition, is_sample, parse
 
 
 class _Dialect(Protocol):
-    """What an engine's file gives."""
+    """What an engine's file gives. A sample in `SIGNS`, or a line with a prefix, is its own."""
 
     ENGINE: Engine
     PREFIXES: tuple[str, ...]
     WANTED: frozenset[str]
+    SIGNS: frozenset[str]
 
     def read(self, exposition: Exposition, version: str | None) -> EngineReading:
         """One scrape of a replica of this engine."""
         ...
 
 
-_ENGINES: tuple[_Dialect, ...] = (sglang, vllm)
+_ENGINES: tuple[_Dialect, ...] = (sglang, vllm, nim, llamacpp, vllm_mlx, tensorrt_llm)
 # What is read of a text: name as written -> name. SGLang answers a request for OpenMetrics with the
-# colon replaced (recorded from 0.5.23).
-WANTED = {
+# colon replaced (recorded from 0.5.23). The empty key saves `parse` a copy.
+WANTED = {"": ""} | {
     spelling: name
     for engine in _ENGINES
     for name in engine.WANTED
@@ -67,7 +68,7 @@ def read(text: bytes, *, version: str | None = None) -> EngineReading | NotAnEng
 
 
 def _wrote(engine: _Dialect, exposition: Exposition, text: bytes) -> bool:
-    if any(name in exposition.samples for name in engine.WANTED):
+    if any(name in exposition.samples for name in engine.SIGNS):
         return True
     starts = tuple(prefix.encode() for prefix in engine.PREFIXES)
     return text.startswith(starts) or any(b"\n" + start in text for start in starts)

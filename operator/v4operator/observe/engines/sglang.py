@@ -5,6 +5,12 @@
   `sglang:generation_tokens_total` moves only when a request finishes (recorded: 0, 0, 2348, 0
   tokens/s against a real 500 to 1200).
 * Prompt tokens: modes `prefill_compute` and `prefill_cache` of the same counter.
+* Before 0.5.7 there is no such counter: decode tokens are then the observations of the inter-token
+  latency, which is weighted by tokens and live; prompt tokens are those of finished requests.
+* Prefill and decode workers (label `engine_type`, from 0.5.14 on): a request waits in the bootstrap
+  queue of the one and in the preallocation queue of the other without KV there; in the transfer
+  queues it holds KV on both. `sglang:num_queue_reqs` is the scheduler's own queue, behind those of
+  a decode worker and after the bootstrap queue of a prefill worker.
 * KV use: the fullest of the full, SWA and Mamba pools, unrounded; `sglang:token_usage` is the same
   rounded to two decimals, and serves where a release lacks the pools.
 * Resident tokens: `sglang:decode_sum_seq_lens` is written by decode steps only and keeps its last
@@ -19,168 +25,34 @@ Live gauges are absent until the first batch or idle tick. Sources: sglang 0.5.2
 srt/observability/metrics_collector.py, srt/managers/scheduler.py; recorded expositions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
 from v4operator.model.reading import DeviceMemory, Engine, EngineReading
 from v4operator.model.units import GIB
-from v4operator.observe.engines.release import NO_BRACKET_REASON, Marker, release
-from v4operator.observe.engines.tally import (
-    HISTOGRAM_PARTS,
-    ByRank,
-    Source,
-    Tally,
-    first_label,
-    notes,
-)
+from v4operator.observe.engines import sglang_table as table
+from v4operator.observe.engines.release import NO_BRACKET_REASON, release
+from v4operator.observe.engines.tally import ByRank, Source, Tally, first_label, notes
 from v4operator.observe.exposition import Exposition
 
 ENGINE = Engine.SGLANG
 PREFIXES: tuple[str, ...] = ("sglang:", "sglang_")
-
-_COPY_LABELS = frozenset({"tp_rank", "pp_rank", "moe_ep_rank", "pid"})
-_TOTAL_PRIORITY = {"priority": frozenset({""})}
-_TTFT = "sglang:time_to_first_token_seconds"
-_ITL = "sglang:inter_token_latency_seconds"
-_REALTIME = "sglang:realtime_tokens_total"
-_NO_BATCH = "no series: SGLang exports it from the first batch or idle tick on"
-_NO_TOKEN = "no series: SGLang exports it from the first batch on"
-_NO_FINISH = "no series: SGLang exports it from the first finished request on"
-_PREFILL_ROLE = "no series: a prefill worker observes none"
-
-_RUNNING = Source(
-    figure="running_requests",
-    sample="sglang:num_running_reqs",
-    only=_TOTAL_PRIORITY,
-    absent=_NO_BATCH,
-)
-_WAITING = Source(
-    figure="waiting_requests",
-    sample="sglang:num_queue_reqs",
-    only=_TOTAL_PRIORITY,
-    absent=_NO_BATCH,
-)
-_TOKEN_USAGE, _FULL_USAGE, _SWA_USAGE, _MAMBA_USAGE = (
-    Source(
-        figure="kv_usage_ratio",
-        sample=f"sglang:{name}",
-        only=_TOTAL_PRIORITY,
-        absent=_NO_BATCH,
-        ratio=True,
-    )
-    for name in ("token_usage", "full_token_usage", "swa_token_usage", "mamba_usage")
-)
-_CAPACITY = Source(
-    figure="kv_capacity_tokens",
-    sample="sglang:max_total_num_tokens",
-    absent="no series: SGLang has not allocated its KV cache",
-)
-_DECODE = Source(
-    figure="decode_tokens_total",
-    sample=_REALTIME,
-    only={"mode": frozenset({"decode"}), **_TOTAL_PRIORITY},
-    absent=_NO_TOKEN,
-)
-_PROMPT = Source(
-    figure="prompt_tokens_total",
-    sample=_REALTIME,
-    only={"mode": frozenset({"prefill_compute", "prefill_cache"}), **_TOTAL_PRIORITY},
-    absent=_NO_TOKEN,
-)
-_PREFILL = Source(
-    figure="prefill_tokens_total",
-    sample=_REALTIME,
-    only={"mode": frozenset({"prefill_compute"}), **_TOTAL_PRIORITY},
-    absent=_NO_TOKEN,
-)
-_RESIDENT = Source(
-    figure="resident_tokens",
-    sample="sglang:decode_sum_seq_lens",
-    only=_TOTAL_PRIORITY,
-    absent=_NO_BATCH,
-)
-_FIRST = Source(figure="first_tokens_total", sample=f"{_TTFT}_count", absent=_NO_TOKEN)
-_FINISHED = Source(
-    figure="finished_requests_total", sample="sglang:num_requests_total", absent=_NO_FINISH
-)
-_FINISHED_TOKENS = Source(
-    figure="finished_decode_tokens_total",
-    sample="sglang:generation_tokens_total",
-    absent=_NO_FINISH,
-)
-_PREEMPTIONS = Source(
-    figure="preemptions_total",
-    sample="sglang:num_retracted_requests_total",
-    absent="no series: SGLang exports it from the first retraction on",
-)
-_ACCEPT_LENGTH = Source(
-    figure="accept_length", sample="sglang:spec_accept_length", absent=_NO_BATCH
-)
-_WEIGHTS = "sglang:weight_memory_usage_gb"
-_GRAPHS = "sglang:graph_memory_usage_gb"
-_FREE = "sglang:startup_available_gpu_memory_gb"
-
-# Wheels sampled: 0.5.10, .12, .14, .16, .18, .20, .22 and .23; live gauges tell by their absence
-# only beside another live gauge, constants beside another constant.
-_LIVE, _CONSTANT = _TOKEN_USAGE.sample, _CAPACITY.sample
-_MARKERS = (
-    Marker(
-        sample="sglang:prealloc_full_token_usage",
-        since=">=0.5.23",
-        before="<0.5.23",
-        beside=_LIVE,
-    ),
-    Marker(
-        sample="sglang:num_decode_host_receive_queue_reqs",
-        since=">0.5.20",
-        before="<0.5.22",
-        beside=_LIVE,
-    ),
-    Marker(
-        sample="sglang:scheduler_idle_seconds_total",
-        since=">0.5.18",
-        before="<0.5.20",
-        beside=_CONSTANT,
-    ),
-    Marker(sample=_WEIGHTS, since=">0.5.16", before="<0.5.18", beside=_CONSTANT),
-    Marker(sample=_FREE, since=">0.5.10", before="<0.5.12", beside=_CONSTANT),
-)
-
-_SUMMED = (_FIRST, _PREFILL, _FINISHED, _FINISHED_TOKENS, _PREEMPTIONS)
-_NO_DRAFTS = "SGLang exports the accepted length only"
-_NEVER = {
-    "drafts_total": _NO_DRAFTS,
-    "draft_tokens_total": _NO_DRAFTS,
-    "accepted_tokens_total": _NO_DRAFTS,
-    "num_gpu_blocks": "SGLang exports no such figure",
-    "memory_fraction": "SGLang does not export it",
-}
-WANTED = (
-    frozenset(
-        source.sample
-        for source in (
-            *(_RUNNING, _WAITING, _TOKEN_USAGE, _FULL_USAGE, _SWA_USAGE, _MAMBA_USAGE, _CAPACITY),
-            *(_DECODE, _PROMPT, _RESIDENT, _ACCEPT_LENGTH, *_SUMMED),
-        )
-    )
-    | frozenset(f"{family}_{part}" for family in (_TTFT, _ITL) for part in HISTOGRAM_PARTS)
-    | frozenset({_WEIGHTS, _GRAPHS, _FREE, *(marker.sample for marker in _MARKERS)})
-)
+WANTED = table.WANTED
+SIGNS = WANTED
 
 
 def read(exposition: Exposition, version: str | None) -> EngineReading:
     """One scrape of an SGLang replica. `version` is the exact one, where it is known."""
-    tally = Tally(exposition, rank_label="dp_rank", copy_labels=_COPY_LABELS)
-    for figure, reason in _NEVER.items():
+    tally = Tally(exposition, rank_label="dp_rank", copy_labels=table.COPY_LABELS)
+    for figure, reason in table.NEVER.items():
         tally.note(figure, reason)
-    running, waiting, decode, prompt, capacity = map(
-        tally.by_rank, (_RUNNING, _WAITING, _DECODE, _PROMPT, _CAPACITY)
-    )
+    running, waiting, capacity = map(tally.by_rank, (table.RUNNING, table.WAITING, table.CAPACITY))
+    decode, prompt, at_finish = _tokens(tally)
     ranked = (running, waiting, _kv_usage(tally), decode, prompt, capacity)
     role = first_label(exposition, "engine_type")
-    no_latency = _PREFILL_ROLE if role == "prefill" else _NO_TOKEN
-    found, version_reason = release(exposition, _MARKERS, version)
+    no_latency = table.PREFILL_ROLE if role == "prefill" else table.NO_TOKEN
+    found, version_reason = release(exposition, table.MARKERS, version)
     if found is None:
         tally.note("version", NO_BRACKET_REASON)
     return EngineReading(
@@ -197,36 +69,66 @@ def read(exposition: Exposition, version: str | None) -> EngineReading:
         num_gpu_blocks=None,
         memory_fraction=None,
         memory=_memory(tally),
-        time_to_first_token=tally.histogram("time_to_first_token", _TTFT, no_latency),
-        inter_token_latency=tally.histogram("inter_token_latency", _ITL, no_latency),
-        **tally.wholes(*ranked, *map(tally.by_rank, _SUMMED)),
+        time_to_first_token=tally.histogram("time_to_first_token", (table.TTFT,), no_latency),
+        inter_token_latency=tally.histogram("inter_token_latency", (table.ITL,), no_latency),
+        **tally.wholes(*ranked, *map(tally.by_rank, table.SUMMED)),
         ranks=tally.ranks(ranked),
-        missing=tally.missing,
         timestamp=exposition.timestamp,
         role=role,
+        role_reason=None,
+        handover_waiting_requests=_queued(tally, table.HANDOVER_WAITING),
+        handover_moving_requests=_queued(tally, table.HANDOVER_MOVING),
+        kv_window_capacity_tokens=tally.whole(tally.by_rank(table.WINDOW_CAPACITY)),
+        counted_at_finish=at_finish,
+        significant_digits=None,
+        missing=tally.missing,  # after all that note something
         notes=notes(exposition),
     )
 
 
+def _tokens(tally: Tally) -> tuple[ByRank, ByRank, tuple[str, ...]]:
+    """Decode and prompt tokens, and which of the two move at finish only."""
+    decode, prompt = map(tally.by_rank, (table.DECODE, table.PROMPT))
+    if tally.has(table.DECODE) or tally.is_cut:
+        return decode, prompt, ()
+    old_decode, old_prompt = map(
+        tally.by_rank, (table.DECODE_BEFORE_0_5_7, table.PROMPT_BEFORE_0_5_7)
+    )
+    if old_decode.values:
+        decode = old_decode
+    if not old_prompt.values:
+        return decode, prompt, ()
+    return decode, old_prompt, (old_prompt.figure,)
+
+
+def _queued(tally: Tally, sources: Sequence[Source]) -> float | None:
+    """Requests in several queues; one that this release does not have adds nothing."""
+    there = [source for source in sources if tally.has(source) or tally.is_cut]
+    queues = [tally.whole(tally.by_rank(source)) for source in there or sources[:1]]
+    known = [requests for requests in queues if requests is not None]
+    return sum(known) if len(known) == len(queues) else None
+
+
 def _kv_usage(tally: Tally) -> ByRank:
-    full = tally.by_rank(_FULL_USAGE)
-    if full.gap == _FULL_USAGE.absent:
-        return tally.by_rank(_TOKEN_USAGE)
-    pools = (full, tally.by_rank(_SWA_USAGE), tally.by_rank(_MAMBA_USAGE))
-    faults = [pool.gap for pool in pools if pool.gap not in {None, _NO_BATCH}]
-    fullest = full.map(lambda rank, _: max(pool.values.get(rank, 0.0) for pool in pools))
-    return replace(fullest, gap=faults[0] if faults else None)
+    """The fullest pool's; a pool that this release does not have is not full."""
+    if not tally.has(table.FULL_USAGE):
+        return tally.by_rank(table.TOKEN_USAGE)
+    sources = (table.FULL_USAGE, table.SWA_USAGE, table.MAMBA_USAGE)
+    pools = [tally.by_rank(source) for source in sources if tally.has(source)]
+    gap = next((pool.gap for pool in pools if pool.gap), None)
+    fullest = pools[0].map(lambda rank, _: max(pool.values.get(rank, 0.0) for pool in pools))
+    return replace(fullest, gap=gap)
 
 
 def _resident(tally: Tally, running: ByRank) -> ByRank:
-    return tally.by_rank(_RESIDENT).map(
+    return tally.by_rank(table.RESIDENT).map(
         lambda rank, tokens: 0.0 if running.values.get(rank) == 0 else tokens
     )
 
 
 def _accept_length(tally: Tally) -> float | None:
     """Mean over the ranks that speculate, the bonus token included."""
-    lengths = tally.by_rank(_ACCEPT_LENGTH)
+    lengths = tally.by_rank(table.ACCEPT_LENGTH)
     speculating = [length for length in lengths.values.values() if length > 0]
     if lengths.gap or not speculating:
         tally.note("accept_length", lengths.gap or "0: nothing speculated")
@@ -236,9 +138,9 @@ def _accept_length(tally: Tally) -> float | None:
 
 def _memory(tally: Tally) -> DeviceMemory | None:
     """The worst device: most weights, most graphs, least left free."""
-    weights = _device(tally, "weights_bytes", _WEIGHTS, max)
-    graphs = _device(tally, "graphs_bytes", _GRAPHS, max)
-    free = _device(tally, "free_after_start_bytes", _FREE, min)
+    weights = _device(tally, "weights_bytes", table.WEIGHTS, max)
+    graphs = _device(tally, "graphs_bytes", table.GRAPHS, max)
+    free = _device(tally, "free_after_start_bytes", table.FREE, min)
     if weights is None and graphs is None and free is None:
         return None
     return DeviceMemory(weights_bytes=weights, graphs_bytes=graphs, free_after_start_bytes=free)

@@ -30,14 +30,18 @@ _RATIO_SLACK = 1e-3  # engines divide token counts: a ratio may end a rounding e
 class Source:
     """Where one figure comes from.
 
-    `figure` is the field of `EngineReading`, `sample` the sample name, `absent` why a healthy
-    engine may have no such series. Of a label in `only` those values count (a label that is not
-    there reads as ""), of one in `without` all others. A `ratio` cannot exceed 1.
+    `figure` is the field of `EngineReading`, `sample` the sample name, `older` its names in earlier
+    releases, newest first; `absent` is why a healthy engine may have no such series. All releases
+    known export it with `beside`: where that is there alone, the figure is gone, not late.
+    Of a label in `only` those values count (a label that is not there reads as ""), of one in
+    `without` all others. A `ratio` cannot exceed 1.
     """
 
     figure: str
     sample: str
     absent: str
+    older: tuple[str, ...] = ()
+    beside: str | None = None
     only: Mapping[str, frozenset[str]] = field(default_factory=dict)
     without: Mapping[str, frozenset[str]] = field(default_factory=dict)
     ratio: bool = False
@@ -47,6 +51,11 @@ class Source:
         return all(labels.get(name, "") in values for name, values in self.only.items()) and all(
             labels.get(name, "") not in values for name, values in self.without.items()
         )
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Every name it had or has, the present one first."""
+        return (self.sample, *self.older)
 
     def fault(self, value: float) -> str | None:
         """Why a value cannot be this figure, if it cannot."""
@@ -86,6 +95,11 @@ class Tally:
         """Everything noted so far, in the order of noting."""
         return tuple(MissingFigure(name=n, reason=r) for n, r in self._missing.items())
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text ends within a line, so that a series may only seem to be absent."""
+        return self.exposition.cut_line is not None
+
     def note(self, figure: str, reason: str) -> None:
         """Remember that a figure is not there, and why."""
         self._missing.setdefault(figure, reason)
@@ -104,6 +118,7 @@ class Tally:
 
     def by_rank(self, source: Source) -> ByRank:
         """One figure by rank, not yet noted as missing where it has a gap."""
+        source = replace(source, sample=self.present(*source.samples))
         highest: dict[tuple[int, frozenset[tuple[str, str]]], float] = {}
         fault = None
         for labels, value in self.exposition.series(source.sample):
@@ -117,8 +132,31 @@ class Tally:
         for (rank, _), value in highest.items():
             sums[rank] = sums.get(rank, 0.0) + value
         good = {rank: value for rank, value in sums.items() if source.fault(value) is None}
-        gap = self.spoiled(source.sample) or fault or (None if sums else source.absent)
+        gap = self.spoiled(source.sample) or fault or (None if sums else self._absence(source))
         return ByRank(figure=source.figure, values=good, gap=gap, ratio=source.ratio)
+
+    def present(self, *names: str) -> str:
+        """The first of these sample names that has series; the very first where none has.
+
+        Only the very first where the text is cut off: what is not there says nothing then.
+        """
+        if self.is_cut:
+            return names[0]
+        return next((name for name in names if self.exposition.series(name)), names[0])
+
+    def has(self, source: Source) -> bool:
+        """Whether a line of the figure is there, readable or not."""
+        name = self.present(*source.samples)
+        return bool(self.exposition.series(name)) or name in self._spoiled
+
+    def _absence(self, source: Source) -> str:
+        beside = source.beside
+        if beside is None or self.exposition.series(source.sample):
+            return source.absent
+        if not self.exposition.series(beside) or self.is_cut:
+            return source.absent
+        names = " or ".join(source.samples)
+        return f"no {names} beside {beside}: not exported by this release, or renamed"
 
     def whole(self, figure: ByRank) -> float | None:
         """The replica's figure: the sum over ranks, of a ratio the fullest rank's.
@@ -147,8 +185,12 @@ class Tally:
             for rank in numbers
         )
 
-    def histogram(self, figure: str, family: str, absent: str) -> Histogram | None:
-        """One histogram summed over all its series; noted as missing where there is none."""
+    def histogram(self, figure: str, families: tuple[str, ...], absent: str) -> Histogram | None:
+        """One histogram summed over all its series; noted as missing where there is none.
+
+        `families` are its names, the present one first; the first that is there counts.
+        """
+        family = self.present(*(f"{name}_bucket" for name in families)).removesuffix("_bucket")
         parts = {part: self.exposition.series(f"{family}_{part}") for part in ("sum", "count")}
         buckets: dict[float, list[float]] = {}
         for labels, value in self.exposition.series(f"{family}_bucket"):

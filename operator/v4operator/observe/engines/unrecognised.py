@@ -11,7 +11,11 @@ _STARTS = (
     (b"{", "not metrics: JSON"),
     (b"[", "not metrics: JSON"),
 )
-_HINT = "vLLM exports none under --disable-log-stats, SGLang only with --enable-metrics"
+_HINT = (
+    "vLLM exports none under --disable-log-stats, SGLang and vllm-mlx only with --enable-metrics, "
+    "llama.cpp only with --metrics, TensorRT-LLM at /prometheus/metrics, mlx-lm and "
+    "mlx-omni-server none at all"
+)
 
 
 def description(text: bytes) -> str:

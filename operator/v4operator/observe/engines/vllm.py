@@ -1,5 +1,8 @@
 """vLLM's metrics (0.20 to 0.33, Python and Rust front end): which are trusted, and why.
 
+vLLM-Ascend and NIM 2.x with vLLM answer with the same, as do vLLM's releases before V4 under the
+older names below.
+
 * Decode tokens: `vllm:generation_tokens_total` moves with every engine step. First tokens are in
   it.
 * Prompt tokens: `vllm:prompt_tokens_total` includes cached and transferred ones; what was computed
@@ -9,6 +12,8 @@
   product with the block size is not the capacity of a model with several KV groups such as V4.
 * Finished requests leave out aborted and failed ones, which `vllm:request_success_total` holds too;
   their tokens (`vllm:request_generation_tokens_sum`) cannot be told apart and include them.
+* A decode worker is told by `vllm:num_requests_kv_fetch_by_stage`, which only a KV consumer exports
+  (since 0.32.0); a prefill worker by nothing. What it fetches is among its waiting requests.
 * The rank is the label `engine`; series that differ in other labels are parts and are summed.
 
 Gauges are absent in multiprocess mode (the default with data parallelism) until the first engine
@@ -36,22 +41,45 @@ PREFIXES: tuple[str, ...] = ("vllm:",)
 
 _CONFIG = "vllm:cache_config_info"
 _TTFT = "vllm:time_to_first_token_seconds"
-_ITL = "vllm:inter_token_latency_seconds"
+# The older name was deprecated in 0.10.2 and is gone from 0.15.1 on.
+_ITL = ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds")
+_RUNNING_SAMPLE = "vllm:num_requests_running"
+_FINISHED_SAMPLE = "vllm:request_success_total"
+_KV_FETCHES = "vllm:num_requests_kv_fetch_by_stage"
 _NO_STEP = "no series: in multiprocess mode vLLM exports it from the first engine step on"
 _NO_REQUEST = "no series: exported from the first request on"
 _NO_CONFIG = f"no {_CONFIG}: vLLM's Rust front end exports none"
 _NO_SPECULATION = "no series: speculative decoding is off"
 
-_RUNNING = Source(figure="running_requests", sample="vllm:num_requests_running", absent=_NO_STEP)
-_WAITING = Source(figure="waiting_requests", sample="vllm:num_requests_waiting", absent=_NO_STEP)
+_WAITING = Source(
+    figure="waiting_requests",
+    sample="vllm:num_requests_waiting",
+    absent=_NO_STEP,
+    beside=_RUNNING_SAMPLE,
+)
+_RUNNING = Source(
+    figure="running_requests", sample=_RUNNING_SAMPLE, absent=_NO_STEP, beside=_WAITING.sample
+)
+# Both names in 0.9.2 to 0.10.2; the older one is hidden in 0.11.2 and gone from 0.12.0 on.
 _KV_USAGE = Source(
-    figure="kv_usage_ratio", sample="vllm:kv_cache_usage_perc", absent=_NO_STEP, ratio=True
+    figure="kv_usage_ratio",
+    sample="vllm:kv_cache_usage_perc",
+    older=("vllm:gpu_cache_usage_perc",),
+    absent=_NO_STEP,
+    beside=_RUNNING_SAMPLE,
+    ratio=True,
 )
 _DECODE = Source(
-    figure="decode_tokens_total", sample="vllm:generation_tokens_total", absent=_NO_REQUEST
+    figure="decode_tokens_total",
+    sample="vllm:generation_tokens_total",
+    absent=_NO_REQUEST,
+    beside=_FINISHED_SAMPLE,
 )
 _PROMPT = Source(
-    figure="prompt_tokens_total", sample="vllm:prompt_tokens_total", absent=_NO_REQUEST
+    figure="prompt_tokens_total",
+    sample="vllm:prompt_tokens_total",
+    absent=_NO_REQUEST,
+    beside=_FINISHED_SAMPLE,
 )
 _PREFILL = Source(
     figure="prefill_tokens_total",
@@ -65,7 +93,7 @@ _CACHED = Source(
 _FIRST = Source(figure="first_tokens_total", sample=f"{_TTFT}_count", absent=_NO_REQUEST)
 _FINISHED = Source(
     figure="finished_requests_total",
-    sample="vllm:request_success_total",
+    sample=_FINISHED_SAMPLE,
     without={"finished_reason": frozenset({"abort", "error"})},
     absent="no series: exported from the first finished request on",
 )
@@ -119,12 +147,18 @@ _SUMMED = (
 _NEVER = {
     "resident_tokens": "vLLM exports no such figure",
     "memory": "vLLM exports no bytes of device memory",
+    "handover_waiting_requests": "vLLM counts them among the waiting requests",
+    "handover_moving_requests": "vLLM counts them among the waiting requests",
+    "kv_window_capacity_tokens": "vLLM has one pool for all KV",
 }
+_ROLE_REASON = "it fetches KV from another worker (kv_consumer, or kv_both)"
+_HISTOGRAMS = (_TTFT, *_ITL)
 WANTED = (
-    frozenset(source.sample for source in (*_RANKED, *_SUMMED, _PREFILL, _CACHED))
-    | frozenset(f"{family}_{part}" for family in (_TTFT, _ITL) for part in HISTOGRAM_PARTS)
-    | frozenset({_CONFIG, _CACHED_BY_SOURCE})
+    frozenset(name for source in (*_RANKED, *_SUMMED, _PREFILL, _CACHED) for name in source.samples)
+    | frozenset(f"{family}_{part}" for family in _HISTOGRAMS for part in HISTOGRAM_PARTS)
+    | frozenset({_CONFIG, _CACHED_BY_SOURCE, _KV_FETCHES})
 )
+SIGNS = WANTED
 
 
 def read(exposition: Exposition, version: str | None) -> EngineReading:
@@ -136,6 +170,7 @@ def read(exposition: Exposition, version: str | None) -> EngineReading:
     ranked = (*map(tally.by_rank, _RANKED), _capacity(tally, configs))
     sums = tally.wholes(*map(tally.by_rank, _SUMMED))
     blocks = _stated(tally, configs, "num_gpu_blocks", "num_gpu_blocks")
+    fetches = bool(exposition.series(_KV_FETCHES))
     found, version_reason = release(exposition, _MARKERS, version)
     if found is None:
         tally.note("version", NO_BRACKET_REASON)
@@ -151,14 +186,20 @@ def read(exposition: Exposition, version: str | None) -> EngineReading:
         num_gpu_blocks=None if blocks is None else int(blocks),
         memory_fraction=_stated(tally, configs, "gpu_memory_utilization", "memory_fraction"),
         memory=None,
-        time_to_first_token=tally.histogram("time_to_first_token", _TTFT, _NO_REQUEST),
+        time_to_first_token=tally.histogram("time_to_first_token", (_TTFT,), _NO_REQUEST),
         inter_token_latency=tally.histogram("inter_token_latency", _ITL, _NO_REQUEST),
         **tally.wholes(*ranked),
         **sums,
         ranks=tally.ranks(ranked),
-        missing=tally.missing,
         timestamp=exposition.timestamp,
-        role=None,
+        role="decode" if fetches else None,
+        role_reason=_ROLE_REASON if fetches else None,
+        kv_window_capacity_tokens=None,
+        handover_waiting_requests=None,
+        handover_moving_requests=None,
+        counted_at_finish=(),
+        significant_digits=None,
+        missing=tally.missing,  # after all that note something
         notes=notes(exposition),
     )
 

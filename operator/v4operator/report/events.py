@@ -1,0 +1,104 @@
+"""Which transitions deserve an Event on the V4Deployment. Pure; nothing is written here.
+
+What goes on as it was is not told again: conditions and the last decision say it at any time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from v4operator.act.apply import Applied
+from v4operator.act.ports import Outcome
+from v4operator.api.conditions import ConditionStatus, ConditionType
+from v4operator.model.effects import SetReplicas
+from v4operator.model.status import Condition, Status
+from v4operator.model.verdict import Action
+
+_BAD = {
+    ConditionType.READY.value: ConditionStatus.FALSE.value,
+    ConditionType.METRICS_AVAILABLE.value: ConditionStatus.FALSE.value,
+    ConditionType.SCALING_LIMITED.value: ConditionStatus.TRUE.value,
+    ConditionType.HBM_BUDGET_EXCEEDED.value: ConditionStatus.TRUE.value,
+    ConditionType.THROUGHPUT_DEGRADED.value: ConditionStatus.TRUE.value,
+}
+"""The status of a condition that a person should look at; for those not named here there is none.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One event before it is written; `reason` and `action` are CamelCase constants."""
+
+    warning: bool
+    reason: str
+    action: str
+    note: str
+
+
+def notices(
+    before: Status | None, after: Status, applied: tuple[Applied, ...]
+) -> tuple[Notice, ...]:
+    """What to tell of one cycle. Of an object seen for the first time only what is wrong with it.
+
+    `before` is the status of the previous cycle, or what an earlier process has written.
+    """
+    return (
+        *_scaling(before, after, applied),
+        *_conditions(before, after),
+        *_findings(before, after),
+    )
+
+
+def _scaling(
+    before: Status | None, after: Status, applied: tuple[Applied, ...]
+) -> Iterator[Notice]:
+    decision = after.last_decision
+    is_news = before is None or before.last_decision.time != decision.time
+    counts = [each for each in applied if isinstance(each.effect, SetReplicas)]
+    for each in counts:
+        if each.outcome is Outcome.DONE:
+            yield _scaled(each, after)
+    if not is_news:
+        return
+    for each in applied:
+        if each.outcome is Outcome.REFUSED:
+            yield Notice(warning=True, reason="WriteRefused", action="Scale", note=each.message)
+    if decision.action != Action.HOLD.value and not counts:
+        yield Notice(warning=False, reason=decision.reason, action="Drain", note=decision.sentence)
+
+
+def _scaled(applied: Applied, after: Status) -> Notice:
+    effect = applied.effect
+    grown = isinstance(effect, SetReplicas) and effect.count > effect.expected
+    return Notice(
+        warning=False,
+        reason="ScaledUp" if grown else "ScaledDown",
+        action="Scale",
+        note=f"{applied.message}: {after.last_decision.sentence}",
+    )
+
+
+def _conditions(before: Status | None, after: Status) -> Iterator[Notice]:
+    known = {each.type: each for each in before.conditions} if before else {}
+    for condition in after.conditions:
+        is_bad = _BAD.get(condition.type) == condition.status
+        if _has_turned(condition, known.get(condition.type), is_bad=is_bad):
+            yield Notice(
+                warning=is_bad,
+                reason=condition.reason,
+                action="Observe",
+                note=f"{condition.type} is {condition.status}: {condition.message}",
+            )
+
+
+def _has_turned(condition: Condition, before: Condition | None, *, is_bad: bool) -> bool:
+    return is_bad if before is None else before.status != condition.status
+
+
+def _findings(before: Status | None, after: Status) -> Iterator[Notice]:
+    known = {finding.reason for finding in before.findings} if before else set()
+    for finding in after.findings:
+        if finding.reason not in known:
+            known.add(finding.reason)
+            yield Notice(
+                warning=True, reason=finding.reason, action="Observe", note=finding.message
+            )

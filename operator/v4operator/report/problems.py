@@ -1,0 +1,42 @@
+"""The status of a V4Deployment that could not be looked at, with the reason in place of figures.
+
+Pure. Nothing else is said: figures of a workload that is not there, or of a spec that is not
+understood, would be made up.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from v4operator.api.conditions import ConditionStatus, ConditionType
+from v4operator.report.document import rfc3339
+
+INVALID_SPEC = "InvalidSpec"
+"""The spec says something that admission could not see to be wrong."""
+
+WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
+"""What should run the replicas is not there, or cannot be read."""
+
+
+def problem_document(
+    held: Mapping[str, Any], *, generation: int, reason: str, message: str, now: float
+) -> dict[str, Any]:
+    """A status document with `Ready` false; since when is kept from the one that is `held`."""
+    ready, false = ConditionType.READY.value, ConditionStatus.FALSE.value
+    since = (
+        each.get("lastTransitionTime")
+        for each in held.get("conditions") or ()
+        if each.get("type") == ready and each.get("status") == false
+    )
+    return {
+        "observedGeneration": generation,
+        "conditions": [
+            {
+                "type": ready,
+                "status": false,
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": next(since, None) or rfc3339(now),
+                "observedGeneration": generation,
+            }
+        ],
+    }
