@@ -1,0 +1,1 @@
+"""The compiled half of the simulator: requests and steps as numbers in arrays."""
