@@ -7,7 +7,7 @@ collector scrapes on its own clock beside it.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,27 +192,73 @@ async def run_standalone(
         WorkloadUnavailable: the emulator does not answer.
         OSError: the port is taken or the status folder cannot be made.
     """
+    stopping = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        rim = await stack.enter_async_context(world(emulator_url))
+        registry = open_registry()
+        operator = _assemble(stack, settings, rim, manifests, status_folder, registry)
+        port = serve(stack, settings, registry, operator.not_ready)
+        log.info("started", manifests=str(manifests), port=port)
+        await operator.run(stopping)
+        log.info("stopping")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. Call within the loop."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with AsyncExitStack() as stack:
-        rim = await stack.enter_async_context(world(emulator_url))
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        operator = _assemble(stack, settings, rim, manifests, status_folder, registry)
-        heartbeat = Heartbeat()
-        beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
-        stack.callback(beating.cancel)
-        pages = Pages(
-            metrics=lambda: generate_latest(registry),
-            not_ready=operator.not_ready,
-            heartbeat=heartbeat,
-        )
-        server = HealthServer(pages, host=settings.listen_host, port=settings.listen_port).start()
-        stack.callback(server.stop)
-        log.info("started", manifests=str(manifests), port=server.port)
-        await operator.run(stopping)
-        log.info("stopping")
+    return stopping
+
+
+def open_registry() -> CollectorRegistry:
+    """A registry of the process's own, with what is known of any process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def serve(
+    stack: AsyncExitStack,
+    settings: Settings,
+    registry: CollectorRegistry,
+    not_ready: Callable[[], str | None],
+) -> int:
+    """Answer for metrics and health until the stack is closed; the port.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    heartbeat = Heartbeat()
+    beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
+    stack.callback(beating.cancel)
+    pages = Pages(
+        metrics=lambda: generate_latest(registry), not_ready=not_ready, heartbeat=heartbeat
+    )
+    server = HealthServer(pages, host=settings.listen_host, port=settings.listen_port).start()
+    stack.callback(server.stop)
+    return server.port
+
+
+def open_collector(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    *,
+    allow_loopback: bool,
+    speed: float = 1.0,
+) -> Collector:
+    """A collector that scrapes over HTTP until the stack is closed; `speed` is the clock's."""
+    source = HttpMetricsSource(clock, AddressPolicy(allow_loopback=allow_loopback))
+    stack.push_async_callback(source.aclose)
+    collector = Collector(
+        source,
+        clock,
+        concurrency=settings.scrape_concurrency,
+        scrape_limit_seconds=SCRAPE_SECONDS * speed,
+    )
+    stack.push_async_callback(collector.aclose)
+    return collector
 
 
 def _assemble(
@@ -224,15 +270,7 @@ def _assemble(
     registry: CollectorRegistry,
 ) -> Standalone:
     # Standalone engines run where the operator runs, so loopback is where they are.
-    source = HttpMetricsSource(rim.clock, AddressPolicy(allow_loopback=True))
-    stack.push_async_callback(source.aclose)
-    collector = Collector(
-        source,
-        rim.clock,
-        concurrency=settings.scrape_concurrency,
-        scrape_limit_seconds=SCRAPE_SECONDS * rim.speed,
-    )
-    stack.push_async_callback(collector.aclose)
+    collector = open_collector(stack, settings, rim.clock, allow_loopback=True, speed=rim.speed)
     fleet_metrics = FleetMetrics()
     registry.register(fleet_metrics)
     return Standalone(

@@ -23,6 +23,13 @@ class Settings(BaseSettings):
     reconcile_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     # Twenty in flight reach some 1,000 scrapes/s (measured), far above what one process needs.
     scrape_concurrency: Annotated[int, Field(ge=1, le=500)] = 20
+    namespace: Annotated[str, Field(description="In a cluster; empty: all of them.")] = ""
+    # Two operators with one name would take turns; with two names both would scale.
+    lease_name: Annotated[str, Field(min_length=1)] = "v4-operator"
+    lease_namespace: Annotated[str, Field(description="Empty: the operator's own.")] = ""
+    # A manifest must not make the operator read what listens beside it; test rigs have their pods
+    # there.
+    allow_loopback: bool = False
 
 
 def load_settings(**flags: object) -> Settings:

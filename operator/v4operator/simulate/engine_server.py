@@ -30,11 +30,25 @@ _CLOSE_SECONDS = 0.1
 class EngineServer:
     """The HTTP side of one replica. The port is its own from the start, so the address is known."""
 
-    def __init__(self, fleet: Fleet, member: Member, clock: AcceleratedClock) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        member: Member,
+        clock: AcceleratedClock,
+        *,
+        host: str = _HOST,
+        port: int = 0,
+    ) -> None:
+        """Port 0 asks the kernel for a free one.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
         self._fleet = fleet
         self._member = member
         self._clock = clock
-        self._socket = _reserve(0)
+        self._host = host
+        self._socket = _reserve(host, port)
         self._port = int(self._socket.getsockname()[1])
         self._runner: web.AppRunner | None = None
         self._exposition: tuple[float, Exposition] | None = None
@@ -42,7 +56,7 @@ class EngineServer:
     @property
     def address(self) -> str:
         """Base URL."""
-        return f"http://{_HOST}:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     async def follow(self) -> None:
         """Open or close the port, as the replica's state wants it now."""
@@ -50,7 +64,7 @@ class EngineServer:
             await self._open()
         elif not self._wants_open() and self._runner is not None:
             await self._close()
-            self._socket = _reserve(self._port)
+            self._socket = _reserve(self._host, self._port)
 
     async def end(self) -> None:
         """Close for good."""
@@ -168,9 +182,9 @@ class EngineServer:
         return await Answer(call, self._fleet, self._member, self._clock).give(http)
 
 
-def _reserve(port: int) -> socket.socket:
+def _reserve(host: str, port: int) -> socket.socket:
     """A bound port that nobody listens on: connections are refused, and it stays ours."""
     reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind((_HOST, port))
+    reserved.bind((host, port))
     return reserved

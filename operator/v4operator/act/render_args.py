@@ -1,0 +1,107 @@
+"""The command line of an engine from what a V4Deployment says. Pure.
+
+What a person wrote wins: a flag that stands in `engine.args` or in the container is not rendered.
+Nothing here depends on the time or on the operator's version, so that an upgrade restarts no GPU
+pod. `estimate.engine_args` reads what is written here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from v4operator.model.deployment import Deployment
+
+_Flag = tuple[tuple[str, ...], str | None]
+"""The names of a flag, the first of which is written, and its value; `None`: it has none."""
+
+_KV_WORDS = {
+    "sglang": {"fp8": "fp8_e4m3"},
+    "vllm": {"bf16": "bfloat16"},
+    "vllm-ascend": {"bf16": "bfloat16"},
+}
+"""Where an engine calls a format of the KV cache otherwise than the resource does."""
+
+
+def command(deployment: Deployment) -> list[str] | None:
+    """The program with its model, for an image that would not start it by itself.
+
+    `None` for engines whose images start themselves and are set up in ways of their own.
+    """
+    engine, model = deployment.memory.engine, _model(deployment)
+    if engine == "sglang":
+        return ["python3", "-m", "sglang.launch_server"]
+    return ["vllm", "serve", *([model] if model else [])] if engine in _FLAGS else None
+
+
+def arguments(deployment: Deployment, given: Sequence[str]) -> list[str]:
+    """All of them in this order: `given` in the container, those rendered, `engine.args`."""
+    own = [*given, *deployment.memory.engine_args]
+    named = {_name(argument) for argument in own if argument.startswith("--")}
+    flags = _FLAGS.get(deployment.memory.engine)
+    rendered: list[str] = []
+    for names, value in flags(deployment) if flags else ():
+        if named.isdisjoint(names):
+            rendered += [f"--{names[0]}"] if value is None else [f"--{names[0]}", value]
+    return [*given, *rendered, *deployment.memory.engine_args]
+
+
+def _name(argument: str) -> str:
+    return argument.removeprefix("--").partition("=")[0].replace("_", "-")
+
+
+def _model(deployment: Deployment) -> str | None:
+    """A fine-tune's weights lie where only its owner knows: `engine.args` names them."""
+    memory = deployment.memory
+    return None if memory.weight_bytes is not None else memory.checkpoint
+
+
+def _sglang(deployment: Deployment) -> Iterator[_Flag]:
+    memory, layout = deployment.memory, deployment.memory.layout
+    model = _model(deployment)
+    if model is not None:
+        yield ("model-path", "model"), model
+    yield ("host",), "0.0.0.0"
+    yield ("port",), str(deployment.metrics_port)
+    yield ("enable-metrics",), None
+    # SGLang counts all devices of a stage as tensor ones and shares them out among the data ranks.
+    yield ("tp", "tp-size", "tensor-parallel-size"), str(layout.tensor * layout.data)
+    if layout.data > 1:
+        yield ("dp", "dp-size", "data-parallel-size"), str(layout.data)
+        yield ("enable-dp-attention",), None
+    if layout.pipeline > 1:
+        yield ("pp", "pp-size", "pipeline-parallel-size"), str(layout.pipeline)
+    if layout.expert:
+        ranks = layout.tensor * layout.data
+        yield ("ep", "ep-size", "expert-parallel-size"), str(ranks)
+    if memory.max_context_tokens is not None:
+        yield ("context-length",), str(memory.max_context_tokens)
+    yield from _kv_cache_dtype(deployment)
+
+
+def _vllm(deployment: Deployment) -> Iterator[_Flag]:
+    memory, layout = deployment.memory, deployment.memory.layout
+    yield ("host",), "0.0.0.0"
+    yield ("port",), str(deployment.metrics_port)
+    yield ("tensor-parallel-size", "tp"), str(layout.tensor)
+    if layout.data > 1:
+        yield ("data-parallel-size", "dp"), str(layout.data)
+    if layout.pipeline > 1:
+        yield ("pipeline-parallel-size", "pp"), str(layout.pipeline)
+    if layout.expert:
+        yield ("enable-expert-parallel", "ep"), None
+    if memory.max_context_tokens is not None:
+        yield ("max-model-len",), str(memory.max_context_tokens)
+    yield from _kv_cache_dtype(deployment)
+
+
+def _kv_cache_dtype(deployment: Deployment) -> Iterator[_Flag]:
+    memory = deployment.memory
+    if memory.kv_cache_dtype is not None:
+        words = _KV_WORDS.get(memory.engine, {})
+        yield ("kv-cache-dtype",), words.get(memory.kv_cache_dtype, memory.kv_cache_dtype)
+
+
+_FLAGS: dict[str, Callable[[Deployment], Iterator[_Flag]]] = {
+    "sglang": _sglang,
+    "vllm": _vllm,
+    "vllm-ascend": _vllm,
+}
+"""Engines whose flags are rendered; for others a person writes them."""

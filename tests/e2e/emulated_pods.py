@@ -1,0 +1,191 @@
+"""The kubelet's part where pods serve: an emulated engine on each ready pod's address.
+
+Engines are the step model of `simulate`, answering with SGLang's genuine metrics and completions.
+The load is what a client would send that follows the Service's selector: to ready pods that are not
+out of routing. An engine ends when its pod is told to, and what it then still runs is cut.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from tests.rig.plane import ControlPlane
+
+from v4operator.model.deployment import Key
+from v4operator.model.reading import Engine
+from v4operator.runtime.clock import SystemClock
+from v4operator.simulate.engine_server import EngineServer
+from v4operator.simulate.fleet import Fleet
+from v4operator.simulate.member import Faults, FleetSpec, StartUp
+from v4operator.simulate.profiles import PROFILES
+from v4operator.simulate.request import Ending, Request
+from v4operator.simulate.truth import Objective
+
+PORT = 30000
+_PROMPT_TOKENS, _OUTPUT_TOKENS = 1200, 200  # a chat
+_LOOK_SECONDS = 0.2
+_OBJECTIVE = Objective(ttft_seconds=2.0, inter_token_latency_seconds=0.033, attainment=0.99)
+
+
+@dataclass(slots=True)
+class _Pod:
+    """One pod with its engine; `routable` as its labels say."""
+
+    fleet: Fleet
+    server: EngineServer
+    routable: bool = True
+    requests: list[Request] = field(default_factory=list)
+
+
+class EmulatedPods:
+    """Follows the pods of one namespace in a thread of its own, until `stop`."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._plane = plane
+        self._namespace = namespace
+        self._clock = SystemClock()
+        self._pods: dict[str, _Pod] = {}
+        self._rate = 0.0
+        self._output_tokens = _OUTPUT_TOKENS
+        self._owed = 0.0
+        self._faults: dict[str, Faults] = {}
+        self._sent = 0
+        self._cut = 0
+        self._error: BaseException | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="emulated-pods")
+
+    def start(self) -> Self:
+        """Begin to follow."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End every engine.
+
+        Raises:
+            BaseException: what the thread met.
+        """
+        self._stopping.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def load(self, requests_per_second: float, output_tokens: int = _OUTPUT_TOKENS) -> None:
+        """Send so many requests a second from now on, over all pods together."""
+        self._rate, self._output_tokens = requests_per_second, output_tokens
+
+    def fail(self, pod: str, faults: Faults) -> None:
+        """Make the engine of a pod sick, or well again by no faults."""
+        self._faults[pod] = faults
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """Pods whose engines answer."""
+        return tuple(self._pods)
+
+    @property
+    def sent(self) -> int:
+        """Requests so far."""
+        return self._sent
+
+    @property
+    def cut(self) -> int:
+        """Requests that an engine still ran when it ended."""
+        return self._cut
+
+    def running(self) -> dict[str, int]:
+        """Requests under way by pod."""
+        return {name: _under_way(pod) for name, pod in tuple(self._pods.items())}
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._follow())
+        except BaseException as error:  # noqa: BLE001 - it belongs to the test, which asks at the end
+            self._error = error
+
+    async def _follow(self) -> None:
+        before = self._clock.now()
+        try:
+            while not self._stopping.is_set():
+                await self._look()
+                now = self._clock.now()
+                self._send(now, now - before)
+                before = now
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            for pod in self._pods.values():
+                await pod.server.end()
+
+    async def _look(self) -> None:
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        found = await asyncio.to_thread(self._plane.get, path)
+        pods = {item["metadata"]["name"]: item for item in found["items"] if _serves(item)}
+        for name in self._pods.keys() - pods.keys():
+            await self._end(self._pods.pop(name))
+        for name, item in pods.items():
+            if name not in self._pods:
+                self._pods[name] = self._begun(name, item["status"]["podIP"])
+            pod = self._pods[name]
+            pod.routable = item["metadata"]["labels"].get("v4serving.dev/routable") != "false"
+            member = pod.fleet.members[0]
+            pod.fleet.set_faults(self._clock.now(), member.name, self._faults.get(name, Faults()))
+            await pod.server.follow()
+
+    def _begun(self, name: str, address: str) -> _Pod:
+        spec = FleetSpec(
+            key=Key(self._namespace, name),
+            engine=Engine.SGLANG,
+            model="deepseek-ai/DeepSeek-V4-Flash",
+            profile=PROFILES["flash-fp8-4xh200"],
+            replicas=1,
+            start_up=StartUp(seconds=1.0),
+            objective=_OBJECTIVE,
+        )
+        fleet = Fleet(spec, start=self._clock.now())
+        server = EngineServer(fleet, fleet.members[0], self._clock, host=address, port=PORT)
+        return _Pod(fleet=fleet, server=server)
+
+    async def _end(self, pod: _Pod) -> None:
+        engine = pod.fleet.members[0].engine
+        if engine is not None:
+            engine.cut(self._clock.now())
+        self._cut += sum(request.ending is Ending.CUT for request in pod.requests)
+        await pod.server.end()
+
+    def _send(self, now: float, seconds: float) -> None:
+        self._owed += self._rate * seconds
+        targets = [pod for pod in self._pods.values() if pod.routable]
+        while self._owed >= 1 and targets:
+            self._owed -= 1
+            pod = min(targets, key=_under_way)
+            request = Request(
+                arrival=now, prompt_tokens=_PROMPT_TOKENS, output_tokens=self._output_tokens
+            )
+            if pod.fleet.submit(request, pod.fleet.members[0]):
+                pod.requests.append(request)
+                self._sent += 1
+
+
+def _under_way(pod: _Pod) -> int:
+    pod.requests = [r for r in pod.requests if r.ending is None]
+    return len(pod.requests)
+
+
+def _serves(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+@contextmanager
+def emulated_pods(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
+    """Engines on the pods of the namespace, until the block ends."""
+    pods = EmulatedPods(plane, namespace).start()
+    try:
+        yield pods
+    finally:
+        pods.stop()
