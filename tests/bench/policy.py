@@ -1,0 +1,280 @@
+"""Every policy in every scenario, beside the clairvoyant fleet: `python tests/bench/policy.py`.
+
+Each finished run is one line of JSON in `tests/bench/results/policy.jsonl`; with `--resume` what is
+there is not played again. Rivals are played with their documented defaults and, in the day-long
+scenarios, with the knobs that tuning found; every tuned policy gets the same number of trials and
+the same goal: the fewest hours at the target over the development traces, one setting for all of
+them, or with one trace left out. At the end come one table and a picture a scenario.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from subprocess import run as execute
+from typing import Any
+
+from v4operator.simulate.ground import Ground, Objective, ground_of
+from v4operator.simulate.harness import Run, play
+from v4operator.simulate.plot import draw
+from v4operator.simulate.policies.registry import POLICIES
+from v4operator.simulate.scenarios import SCENARIOS, Scenario
+from v4operator.simulate.score import Bounds, bounds_of, document, geometric_mean
+from v4operator.simulate.table import table
+from v4operator.simulate.tuning import trials
+
+_RESULTS = Path(__file__).parent / "results"
+_PROFILE = "flash-fp8-4xh200"
+_DEVELOPMENT = ("diurnal", "batch")
+_RIVALS = tuple(name for name in POLICIES if name not in {"ours", "constant"})
+_SEEDS = 5  # on the linear truth for the day-long traces, one elsewhere
+_TRIALS = 16
+_PICTURED = ("ours", "hpa", "dynamo-hybrid")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run: who, where, how, and under which knobs (empty: the defaults)."""
+
+    scenario: str
+    policy: str
+    overload: str
+    seed: int
+    setting: str
+    knobs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other run."""
+        knobs = ",".join(f"{name}={value:.6g}" for name, value in self.knobs)
+        return f"{self.scenario}/{self.overload}/{self.policy}/{self.setting}/{self.seed}/{knobs}"
+
+
+class Ledger:
+    """What has been played: one JSON line each, found again by key."""
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            path.unlink(missing_ok=True)
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def add(self, key: str, row: Row) -> Row:
+        """Keep a row at once, so that an interruption loses one run at most."""
+        self.rows[key] = {"key": key, **row}
+        with self._path.open("a") as file:
+            file.write(json.dumps(self.rows[key], allow_nan=False) + "\n")
+        return self.rows[key]
+
+
+class Bench:
+    """Plays jobs that are not in the ledger yet."""
+
+    def __init__(self, ledger: Ledger, traces: Path) -> None:
+        self._ledger, self._traces = ledger, traces
+        self._began, self._played = time.monotonic(), 0
+
+    def ground(self, scenario: Scenario, overload: str, seed: int) -> Ground:
+        """The common ground; a trace is made once per seed."""
+        trace = _trace(self._traces, scenario.name, seed)
+        return ground_of(
+            scenario,
+            trace,
+            profile=_PROFILE,
+            objective=Objective(),
+            overload=overload,  # type: ignore[arg-type] # one of the modes of `main`
+            seed=seed,
+        )
+
+    def bounds(self, scenario: Scenario) -> Bounds:
+        """The clairvoyant fleets of a scenario, searched once with the first seed."""
+        key = f"bounds/{scenario.name}"
+        row = self._ledger.rows.get(key)
+        if row is None:
+            self._tell(key)
+            row = self._ledger.add(key, asdict(bounds_of(self.ground(scenario, "plain", 0))))
+        known = {name: row[name] for name in Bounds.__dataclass_fields__}
+        return Bounds(**(known | {"schedule": tuple(known["schedule"])}))
+
+    def row(self, job: Job) -> Row:
+        """The row of a job, from the ledger or played now."""
+        known = self._ledger.rows.get(job.key)
+        if known is not None:
+            return known
+        self._tell(job.key)
+        run, ground = self.play(job)
+        scored = document(job.policy, run, ground, self.bounds(SCENARIOS[job.scenario]))
+        return self._ledger.add(job.key, {**asdict(job), "knobs": dict(job.knobs), **scored})
+
+    def play(self, job: Job) -> tuple[Run, Ground]:
+        """Play a job whatever the ledger holds."""
+        scenario = SCENARIOS[job.scenario]
+        ground = self.ground(scenario, job.overload, job.seed)
+        entry, knobs = POLICIES[job.policy], dict(job.knobs)
+        heir = entry.build(_PROFILE, ground.briefing, knobs) if scenario.restart_at else None
+        run = play(
+            ground.trace,
+            ground.setting,
+            entry.build(_PROFILE, ground.briefing, knobs),
+            heir=heir,
+            heir_at=scenario.restart_at or float("inf"),
+        )
+        return run, ground
+
+    def _tell(self, what: str) -> None:
+        self._played += 1
+        passed = time.monotonic() - self._began
+        print(f"{passed:7.0f} s  run {self._played:4}  {what}", flush=True)
+
+
+@lru_cache(maxsize=4)
+def _trace(folder: Path, name: str, seed: int) -> Any:
+    scenario = SCENARIOS[name]
+    return scenario.trace(folder / scenario.file if scenario.file else None, seed)
+
+
+def tuned(bench: Bench, policy: str, overload: str, count: int, over: Sequence[str]) -> Row | None:
+    """The setting with the fewest hours, relative to the oracle, that meets every target."""
+    best: tuple[float, Row] | None = None
+    for knobs in trials(POLICIES[policy], count):
+        rows = [
+            bench.row(
+                Job(
+                    scenario=name,
+                    policy=policy,
+                    overload=overload,
+                    seed=0,
+                    setting="trial",
+                    knobs=knobs,
+                )
+            )
+            for name in over
+        ]
+        if any(row["attainment"] < row["target"] for row in rows):
+            continue
+        cost = geometric_mean(row["gpuHours"] / row["oracleGpuHours"] for row in rows)
+        if cost is not None and (best is None or cost < best[0]):
+            best = cost, rows[0]
+    return best[1] if best else None
+
+
+def tune_all(bench: Bench, overload: str, count: int) -> dict[tuple[str, str], Mapping[str, float]]:
+    """Knobs by (policy, setting): over all development traces, and with each one left out."""
+    found: dict[tuple[str, str], Mapping[str, float]] = {}
+    for policy in ("ours", *_RIVALS):
+        choices: dict[str, tuple[str, ...]] = {"tuned": _DEVELOPMENT}
+        choices |= {
+            f"without-{left}": tuple(n for n in _DEVELOPMENT if n != left) for left in _DEVELOPMENT
+        }
+        for setting, over in choices.items():
+            row = tuned(bench, policy, overload, count, over)
+            if row is not None:
+                found[policy, setting] = row["knobs"]
+    return found
+
+
+def jobs(
+    scenario: Scenario,
+    overload: str,
+    settings: Mapping[tuple[str, str], Mapping[str, float]],
+    policies: Sequence[str],
+    seeds: int,
+) -> Iterator[Job]:
+    """All runs of a scenario in one mode: defaults, tuned ones, and the left-out check."""
+    count = seeds if scenario.day_long else 1
+    for policy in policies:
+        for seed in range(count):
+            yield Job(
+                scenario=scenario.name,
+                policy=policy,
+                overload=overload,
+                seed=seed,
+                setting="default",
+                knobs=tuple(POLICIES[policy].defaults().items()),
+            )
+            for setting in ("tuned", f"without-{scenario.name}"):
+                knobs = settings.get((policy, setting))
+                if knobs is not None:
+                    yield Job(
+                        scenario=scenario.name,
+                        policy=policy,
+                        overload=overload,
+                        seed=seed,
+                        setting=setting,
+                        knobs=tuple(knobs.items()),
+                    )
+
+
+def pictures(bench: Bench, scenario: Scenario, overload: str) -> None:
+    """One picture a scenario: ours and two rivals beside the clairvoyant fleet."""
+    path = _RESULTS / f"{scenario.name}-{overload}.png"
+    if path.exists():
+        return
+    runs = {}
+    ground = bench.ground(scenario, overload, 0)
+    for policy in _PICTURED:
+        job = Job(
+            scenario=scenario.name, policy=policy, overload=overload, seed=0, setting="default"
+        )
+        runs[policy], ground = bench.play(job)
+    draw(path, f"{scenario.name}, {overload}", runs, ground, bench.bounds(scenario))
+
+
+def main() -> int:
+    """Tune, play, and write ledger, table and pictures."""
+    options = _options().parse_args()
+    ledger = Ledger(_RESULTS / "policy.jsonl", resume=options.resume)
+    bench = Bench(ledger, options.traces)
+    for overload in options.overload:
+        settings = tune_all(bench, overload, options.trials) if options.trials else {}
+        for name in options.scenario:
+            for job in jobs(SCENARIOS[name], overload, settings, options.policy, options.seeds):
+                bench.row(job)
+            if not options.no_pictures:
+                pictures(bench, SCENARIOS[name], overload)
+    rows = [row for key, row in ledger.rows.items() if not key.startswith("bounds/")]
+    text = table(
+        rows,
+        day_long=_DEVELOPMENT,
+        commit=_commit(),
+        command=" ".join(["python", *sys.argv]),
+    )
+    (_RESULTS / "policy.md").write_text(text)
+    print(text)
+    return 0
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", type=Path, required=True, help="folder of the trace files")
+    parser.add_argument("--resume", action="store_true", help="keep what has been played")
+    parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
+    parser.add_argument("--policy", nargs="+", choices=POLICIES, default=["ours", *_RIVALS])
+    parser.add_argument(
+        "--overload",
+        nargs="+",
+        default=["gateway", "plain"],
+        choices=["plain", "engine-limit", "gateway"],
+    )
+    parser.add_argument("--seeds", type=int, default=_SEEDS)
+    parser.add_argument("--trials", type=int, default=_TRIALS, help="per policy; 0: no tuning")
+    parser.add_argument("--no-pictures", action="store_true")
+    return parser
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = execute(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
