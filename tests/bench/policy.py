@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from subprocess import run as execute
 from typing import Any
@@ -25,7 +25,7 @@ from v4operator.simulate.policies.registry import POLICIES
 from v4operator.simulate.scenarios import SCENARIOS, Scenario
 from v4operator.simulate.score import Bounds, bounds_of, document, geometric_mean
 from v4operator.simulate.table import table
-from v4operator.simulate.tuning import trials
+from v4operator.simulate.tuning import Trial, tuned
 
 _RESULTS = Path(__file__).parent / "results"
 _PROFILE = "flash-fp8-4xh200"
@@ -141,43 +141,43 @@ def _trace(folder: Path, name: str, seed: int) -> Any:
     return scenario.trace(folder / scenario.file if scenario.file else None, seed)
 
 
-def tuned(bench: Bench, policy: str, overload: str, count: int, over: Sequence[str]) -> Row | None:
-    """The setting with the fewest hours, relative to the oracle, that meets every target."""
-    best: tuple[float, Row] | None = None
-    for knobs in trials(POLICIES[policy], count):
-        rows = [
-            bench.row(
-                Job(
-                    scenario=name,
-                    policy=policy,
-                    overload=overload,
-                    seed=0,
-                    setting="trial",
-                    knobs=knobs,
-                )
+def judge(
+    bench: Bench, policy: str, overload: str, over: Sequence[str], knobs: Mapping[str, float]
+) -> Trial:
+    """What a setting is worth over several scenarios, hours relative to the clairvoyant fleet."""
+    rows = [
+        bench.row(
+            Job(
+                scenario=name,
+                policy=policy,
+                overload=overload,
+                seed=0,
+                setting="trial",
+                knobs=tuple(knobs.items()),
             )
-            for name in over
-        ]
-        if any(row["attainment"] < row["target"] for row in rows):
-            continue
-        cost = geometric_mean(row["gpuHours"] / row["oracleGpuHours"] for row in rows)
-        if cost is not None and (best is None or cost < best[0]):
-            best = cost, rows[0]
-    return best[1] if best else None
+        )
+        for name in over
+    ]
+    cost = geometric_mean(row["gpuHours"] / row["oracleGpuHours"] for row in rows)
+    meets = all(row["attainment"] >= row["target"] for row in rows)
+    return Trial(meets=meets, cost=cost or float("inf"))
 
 
-def tune_all(bench: Bench, overload: str, count: int) -> dict[tuple[str, str], Mapping[str, float]]:
+def tune_all(
+    bench: Bench, overload: str, options: argparse.Namespace
+) -> dict[tuple[str, str], Mapping[str, float]]:
     """Knobs by (policy, setting): over all development traces, and with each one left out."""
     found: dict[tuple[str, str], Mapping[str, float]] = {}
-    for policy in ("ours", *_RIVALS):
-        choices: dict[str, tuple[str, ...]] = {"tuned": _DEVELOPMENT}
-        choices |= {
-            f"without-{left}": tuple(n for n in _DEVELOPMENT if n != left) for left in _DEVELOPMENT
-        }
+    choices: dict[str, tuple[str, ...]] = {"tuned": _DEVELOPMENT}
+    if not options.no_leave_out:
+        for left in _DEVELOPMENT:
+            choices[f"without-{left}"] = tuple(name for name in _DEVELOPMENT if name != left)
+    for policy in options.policy:
         for setting, over in choices.items():
-            row = tuned(bench, policy, overload, count, over)
-            if row is not None:
-                found[policy, setting] = row["knobs"]
+            worth = partial(judge, bench, policy, overload, over)
+            knobs = tuned(POLICIES[policy], options.trials, worth)
+            if knobs is not None:
+                found[policy, setting] = knobs
     return found
 
 
@@ -234,7 +234,7 @@ def main() -> int:
     ledger = Ledger(_RESULTS / "policy.jsonl", resume=options.resume)
     bench = Bench(ledger, options.traces)
     for overload in options.overload:
-        settings = tune_all(bench, overload, options.trials) if options.trials else {}
+        settings = tune_all(bench, overload, options) if options.trials else {}
         for name in options.scenario:
             for job in jobs(SCENARIOS[name], overload, settings, options.policy, options.seeds):
                 bench.row(job)
@@ -266,6 +266,7 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, default=_SEEDS)
     parser.add_argument("--trials", type=int, default=_TRIALS, help="per policy; 0: no tuning")
+    parser.add_argument("--no-leave-out", action="store_true", help="tune on all traces only")
     parser.add_argument("--no-pictures", action="store_true")
     return parser
 

@@ -36,13 +36,18 @@ Knobs = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knob:
-    """A setting that tuning may turn, between two bounds, evenly or in equal ratios."""
+    """A setting that tuning may turn, between two bounds, evenly or in equal ratios.
+
+    The first of a policy is its safety knob; `safe_is_high` tells which end costs more and misses
+    less.
+    """
 
     name: str
     default: float
     low: float
     high: float
     ratio: bool = True
+    safe_is_high: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +75,21 @@ def objective_batch(briefing: Briefing) -> float:
 
 
 def _window(default: float) -> Knob:
-    return Knob(name="down_window_seconds", default=default, low=60.0, high=7200.0)
+    return Knob(
+        name="down_window_seconds", default=default, low=60.0, high=7200.0, safe_is_high=True
+    )
 
 
 def _entries() -> tuple[Entry, ...]:
     hpa_window = _window(DOWN_WINDOW_SECONDS)
-    wva_window = Knob(name="down_window_seconds", default=0.0, low=0.0, high=3600.0, ratio=False)
+    wva_window = Knob(
+        name="down_window_seconds",
+        default=0.0,
+        low=0.0,
+        high=3600.0,
+        ratio=False,
+        safe_is_high=True,
+    )
     return (
         Entry(
             name="ours",
@@ -94,13 +108,18 @@ def _entries() -> tuple[Entry, ...]:
                     default=SHRINK_WINDOW_SECONDS,
                     low=120.0,
                     high=7200.0,
+                    safe_is_high=True,
                 ),
             ),
         ),
         Entry(
             name="constant",
             make=lambda _, briefing, knobs: Constant(briefing.within(round(knobs["replicas"]))),
-            knobs=(Knob(name="replicas", default=1.0, low=1.0, high=64.0, ratio=False),),
+            knobs=(
+                Knob(
+                    name="replicas", default=1.0, low=1.0, high=64.0, ratio=False, safe_is_high=True
+                ),
+            ),
         ),
         Entry(
             name="hpa",
@@ -131,7 +150,14 @@ def _entries() -> tuple[Entry, ...]:
             ),
             knobs=(
                 Knob(name="use_ratio", default=TARGET_USE_RATIO, low=0.1, high=1.5),
-                Knob(name="delay_seconds", default=0.0, low=0.0, high=3600.0, ratio=False),
+                Knob(
+                    name="delay_seconds",
+                    default=0.0,
+                    low=0.0,
+                    high=3600.0,
+                    ratio=False,
+                    safe_is_high=True,
+                ),
             ),
         ),
         Entry(
