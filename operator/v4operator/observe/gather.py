@@ -53,9 +53,14 @@ def gather(
     `gateway` is what holds the excess back in front of the replicas, if anything does.
     """
     seen = [(replica, snapshots.get(replica.name)) for replica in workload.replicas]
+    interval = deployment.metrics_interval_seconds
     if workload.desired is None:
         seen = [(_by_its_answers(replica, snapshot), snapshot) for replica, snapshot in seen]
-    interval = deployment.metrics_interval_seconds
+    else:
+        seen = [
+            (_until_first_read(replica, snapshot, interval, now), snapshot)
+            for replica, snapshot in seen
+        ]
     return Observation(
         now=now,
         deployment=deployment,
@@ -83,6 +88,26 @@ def _by_its_answers(replica: Replica, snapshot: Snapshot | None) -> Replica:
     return replace(replica, phase=Phase.READY, created_at=up_since, ready_at=up_since, reason=None)
 
 
+def _until_first_read(
+    replica: Replica, snapshot: Snapshot | None, interval_seconds: float, now: float
+) -> Replica:
+    """A replica that has just become ready and was not read since is still a start under way.
+
+    Its silence says nothing yet: taken for that of a loaded replica it would have the fleet grow at
+    the end of every start. It counts as silent once as long as any other.
+    """
+    if replica.phase is not Phase.READY or replica.ready_at is None or snapshot is None:
+        return replica
+    is_read = snapshot.window.latest_at is not None
+    if is_read or abs(now - replica.ready_at) > _fresh_seconds(snapshot, interval_seconds):
+        return replica
+    return replace(replica, phase=Phase.STARTING, ready_at=None, reason=_NOT_SCRAPED_YET)
+
+
+def _fresh_seconds(snapshot: Snapshot, interval_seconds: float) -> float:
+    return FRESH_INTERVALS * interval_seconds + snapshot.scrape_limit_seconds
+
+
 def _unscraped(replica: Replica) -> ReplicaObservation:
     return ReplicaObservation(
         replica=replica,
@@ -101,8 +126,7 @@ def _observed(
 ) -> ReplicaObservation:
     window = snapshot.window
     age = None if window.latest_at is None else max(0.0, now - window.latest_at)
-    limit = FRESH_INTERVALS * interval_seconds + snapshot.scrape_limit_seconds
-    fresh = age is not None and age <= limit
+    fresh = age is not None and age <= _fresh_seconds(snapshot, interval_seconds)
     return ReplicaObservation(
         replica=replica,
         fresh=fresh,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from v4operator.adapters.kube import KubeApi
 
 KEY = ObjectKey("ns", NAME)
+LONG_READY = {**READY, "lastTransitionTime": "1970-01-01T00:00:00Z"}
 SECONDS = Settings().reconcile_seconds
 
 
@@ -103,7 +104,7 @@ def put_fleet(operator: ClusterOperator) -> None:
     status = {"replicas": 2, "updatedReplicas": 2}
     operator.stores.scalables["Deployment"].put(KEY, scalable(status=status))
     for name in ("a", "b"):
-        each = pod(name, conditions=[READY], podIP="10.0.0.1")
+        each = pod(name, conditions=[LONG_READY], podIP="10.0.0.1")
         operator.stores.pods.put(each.metadata.key, each)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +102,33 @@ def test_the_word_of_who_runs_the_replicas_holds(
     (seen,) = observation.replicas
     assert seen.replica == replica
     assert (seen.unknown, seen.age_seconds, seen.fresh) == (unknown, None, False)
+
+
+@pytest.mark.parametrize(
+    ("ready_at", "read", "phase"),
+    [
+        (_NOW - 1.0, False, Phase.STARTING),
+        (_NOW - 1.0, True, Phase.READY),
+        (_NOW - 17.1, False, Phase.READY),
+        (None, False, Phase.READY),
+        (_NOW + 600.0, False, Phase.READY),
+    ],
+    ids=["not read since", "read", "silent for too long", "nobody knows when", "clocks apart"],
+)
+def test_a_replica_that_has_just_become_ready_starts_until_it_is_read(
+    make_deployment: MakeDeployment,
+    make_reading: MakeReading,
+    *,
+    ready_at: float | None,
+    read: bool,
+    phase: Phase,
+) -> None:
+    made = replace(_replica(), ready_at=ready_at)
+    snapshots = {"a": _snapshot(_window(make_reading, *([_NOW] if read else [])))}
+    observation = gather(make_deployment(), _workload(made), snapshots, now=_NOW, since=0.0)
+    (seen,) = observation.replicas
+    assert seen.replica.phase is phase
+    assert seen.replica.ready_at == (None if phase is Phase.STARTING else ready_at)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,154 @@
+"""The number of replicas follows the demand: up at once, down drained, and no further than GPUs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import MakeNodes
+from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.operator_fleets import (
+    ADOPTED,
+    LIMIT,
+    NAME,
+    asked_counts,
+    count_of,
+    pod_template,
+    post_fleet,
+    stateful,
+    v4deployment,
+    writes,
+)
+from tests.e2e.operator_process import condition_of, running_operator, status_of
+from tests.e2e.resource import create, install_definition
+from tests.rig.audit import AuditEntry
+from tests.rig.plane import ControlPlane
+from tests.rig.waiting import eventually
+
+CALM = 2.0  # requests a second: a quarter of what one replica carries
+STEP = 24.0  # a little more than one replica carries
+STEP_NEEDS = 2  # replicas; the queue that forms before they are there counts as demand, too
+BUSY = 60.0  # three replicas
+FAST = {"shrinkWindow": "20s", "drainTimeout": "60s"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _definition(plane: ControlPlane) -> None:
+    install_definition(plane)
+
+
+@pytest.fixture
+def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
+    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
+        yield pods
+
+
+def make(plane: ControlPlane, namespace: str, template: dict[str, Any], **scaling: Any) -> None:
+    manifest = v4deployment({"template": template}, behavior=FAST, **scaling)
+    assert create(plane, namespace, manifest, keep=True).accepted
+
+
+def until_fresh(plane: ControlPlane, namespace: str, count: int) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        status = status_of(plane, namespace, NAME)
+        return status if status.get("observed", {}).get("freshReplicas") == count else None
+
+    return eventually(look, what=f"{count} fresh replicas", limit_seconds=LIMIT)
+
+
+def test_a_step_in_demand_is_answered_upwards_only_and_does_not_run_away_while_slow_pods_start(
+    plane: ControlPlane, namespace: str, make_nodes: MakeNodes, engines: EmulatedPods
+) -> None:
+    make(plane, namespace, pod_template(make_nodes(3), ready_seconds="15"))
+    until_fresh(plane, namespace, 1)
+    engines.load(STEP)
+
+    def answered() -> dict[str, Any] | None:
+        status = status_of(plane, namespace, NAME)
+        count = count_of(plane, namespace) or 0
+        fresh = status.get("observed", {}).get("freshReplicas")
+        return status if count > 1 and fresh == count == status["desiredReplicas"] else None
+
+    eventually(answered, what="the fleet has grown and serves", limit_seconds=2 * LIMIT)
+    asked = asked_counts(plane, namespace)
+    assert asked == sorted(set(asked))
+    assert asked[-1] <= 2 * STEP_NEEDS
+
+
+def test_a_fall_in_demand_drains_the_emptiest_and_cuts_no_request(
+    plane: ControlPlane, namespace: str, make_nodes: MakeNodes, engines: EmulatedPods
+) -> None:
+    make(plane, namespace, pod_template(make_nodes(2)), minReplicas=3)
+    until_fresh(plane, namespace, 3)
+    engines.load(CALM)
+    path = f"/apis/v4serving.dev/v1alpha1/namespaces/{namespace}/v4deployments/{NAME}"
+    plane.api.patch(
+        path,
+        json={"spec": {"scaling": {"minReplicas": 1}}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    eventually(
+        lambda: len(engines.serving) == 1 and count_of(plane, namespace) == 1,
+        what="one replica is left",
+        limit_seconds=2 * LIMIT,
+    )
+    assert engines.sent > 0
+    assert engines.cut == 0
+    assert asked_counts(plane, namespace)[-2:] == [2, 1]
+    order = [step for entry in writes(plane, namespace) if (step := _drain_step(entry))]
+    assert order[-6:] == ["unrouted", "cheapest", "lowered"] * 2
+
+
+def _drain_step(entry: AuditEntry) -> str | None:
+    """What of a shrink a write is."""
+    body = entry.request if isinstance(entry.request, dict) else {}
+    metadata = body.get("metadata", {})
+    if entry.resource == "pods" and "labels" in metadata:
+        return {"false": "unrouted"}.get(metadata["labels"]["v4serving.dev/routable"], "routed")
+    if entry.resource == "pods" and "annotations" in metadata:
+        return "cheapest"
+    return "lowered" if entry.subresource == "scale" else None
+
+
+def test_when_gpus_run_out_the_count_stays_and_the_reason_names_the_resource(
+    plane: ControlPlane, namespace: str, make_nodes: MakeNodes, engines: EmulatedPods
+) -> None:
+    make(plane, namespace, pod_template(make_nodes(1)), minReplicas=1)
+    until_fresh(plane, namespace, 1)
+    engines.load(BUSY)
+
+    def limited() -> dict[str, Any] | None:
+        found = condition_of(status_of(plane, namespace, NAME), "ScalingLimited")
+        return found if found.get("reason") == "WaitingForCapacity" else None
+
+    found = eventually(limited, what="the shortage is said", limit_seconds=LIMIT)
+    assert "nvidia.com/gpu" in found["message"]
+    asked = asked_counts(plane, namespace)
+    grown = count_of(plane, namespace)
+    assert grown is not None
+    assert asked == sorted(set(asked))
+    assert grown > 2
+    engines.load(0.5)
+    eventually(
+        lambda: count_of(plane, namespace) == 2, what="the pending go", limit_seconds=2 * LIMIT
+    )
+    assert max(asked_counts(plane, namespace)) == grown
+    assert engines.cut == 0
+
+
+def test_of_a_stateful_set_the_last_ordinal_is_drained_because_it_is_the_one_that_goes(
+    plane: ControlPlane, namespace: str, make_nodes: MakeNodes, engines: EmulatedPods
+) -> None:
+    post_fleet(plane, namespace, stateful(3, pod_template(make_nodes(2))))
+    reference = {**ADOPTED["targetRef"], "kind": "StatefulSet"}
+    manifest = v4deployment({"targetRef": reference}, behavior=FAST, minReplicas=2)
+    assert create(plane, namespace, manifest, keep=True).accepted
+    engines.load(CALM)
+    eventually(
+        lambda: asked_counts(plane, namespace) == [2] and len(engines.serving) == 2,
+        what="one replica goes",
+        limit_seconds=2 * LIMIT,
+    )
+    drained = [e.name for e in writes(plane, namespace) if _drain_step(e) == "unrouted"]
+    assert drained == [f"{NAME}-2"]
+    assert sorted(engines.serving) == [f"{NAME}-0", f"{NAME}-1"]
+    assert engines.cut == 0
