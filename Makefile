@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e rig lint bench format lock clean
+.PHONY: help demo test test-unit test-e2e test-cluster rig lint bench format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test-unit: $(VENV)/.dev ## lint, types, contracts, unit and property tests
 
 test-e2e: $(VENV)/.dev ## the tests on a real control plane only
 	@$(BIN)/python tests/run.py e2e
+
+test-cluster: $(VENV)/.dev ## scaling, failover and drain on a real control plane, in real time: ten minutes
+	@$(BIN)/python tests/run.py cluster
 
 rig: $(VENV)/.dev ## build the control plane, Prometheus and Alertmanager for tests into the cache
 	@$(BIN)/python -m tests.rig.build
