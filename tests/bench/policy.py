@@ -213,9 +213,9 @@ def jobs(
                     )
 
 
-def pictures(bench: Bench, scenario: Scenario, overload: str) -> None:
+def pictures(bench: Bench, scenario: Scenario, overload: str, folder: Path) -> None:
     """One picture a scenario: ours and two rivals beside the clairvoyant fleet."""
-    path = _RESULTS / f"{scenario.name}-{overload}.png"
+    path = folder / f"{scenario.name}-{overload}.png"
     if path.exists():
         return
     runs = {}
@@ -228,10 +228,10 @@ def pictures(bench: Bench, scenario: Scenario, overload: str) -> None:
     draw(path, f"{scenario.name}, {overload}", runs, ground, bench.bounds(scenario))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Tune, play, and write ledger, table and pictures."""
-    options = _options().parse_args()
-    ledger = Ledger(_RESULTS / "policy.jsonl", resume=options.resume)
+    options = _options().parse_args(arguments)
+    ledger = Ledger(options.results / "policy.jsonl", resume=options.resume)
     bench = Bench(ledger, options.traces)
     for overload in options.overload:
         settings = tune_all(bench, overload, options) if options.trials else {}
@@ -239,15 +239,15 @@ def main() -> int:
             for job in jobs(SCENARIOS[name], overload, settings, options.policy, options.seeds):
                 bench.row(job)
             if not options.no_pictures:
-                pictures(bench, SCENARIOS[name], overload)
+                pictures(bench, SCENARIOS[name], overload, options.results)
     rows = [row for key, row in ledger.rows.items() if not key.startswith("bounds/")]
     text = table(
         rows,
         day_long=_DEVELOPMENT,
         commit=_commit(),
-        command=" ".join(["python", *sys.argv]),
+        command=_command(options, arguments or sys.argv[1:]),
     )
-    (_RESULTS / "policy.md").write_text(text)
+    (options.results / "policy.md").write_text(text)
     print(text)
     return 0
 
@@ -255,6 +255,7 @@ def main() -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=Path, required=True, help="folder of the trace files")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="folder to write to")
     parser.add_argument("--resume", action="store_true", help="keep what has been played")
     parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--policy", nargs="+", choices=POLICIES, default=["ours", *_RIVALS])
@@ -269,6 +270,13 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--no-leave-out", action="store_true", help="tune on all traces only")
     parser.add_argument("--no-pictures", action="store_true")
     return parser
+
+
+def _command(options: argparse.Namespace, arguments: Sequence[str]) -> str:
+    """The command without the folders of one machine."""
+    folders = {str(options.traces): "TRACES", str(options.results): "RESULTS"}
+    words = (folders.get(word, word) for word in arguments)
+    return " ".join(["python", "tests/bench/policy.py", *words])
 
 
 def _commit() -> str:

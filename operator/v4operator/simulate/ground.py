@@ -139,7 +139,10 @@ def admission_limit(trace: Trace, setting: Setting, largest: float, attainment: 
 
 
 def _overloading(trace: Trace, setting: Setting) -> Trace:
-    """Requests of the whole trace, evenly drawn, as half as much work again as a replica does."""
+    """Requests of the whole trace, evenly drawn, as half as much work again as a replica does.
+
+    Without their sessions, whose other requests are not there: cached prefixes count as held.
+    """
     law = true_step(setting.profile, setting.truth)
     work = demand(trace, law, setting.tpot_seconds)
     seconds_each = float(work.sum()) * SLOT_SECONDS / len(trace)
@@ -148,7 +151,8 @@ def _overloading(trace: Trace, setting: Setting) -> Trace:
     gap = _FULL_SECONDS / count
     taken = trace.taken(np.unique(chosen))
     arrival = np.asarray(np.arange(len(taken)) * gap, np.float64)
-    return replace(taken, arrival=arrival, seconds=_FULL_SECONDS)
+    anywhere = np.full(len(taken), -1, np.int64)
+    return replace(taken, arrival=arrival, session=anywhere, seconds=_FULL_SECONDS)
 
 
 def _too_slow(trace: Trace, setting: Setting, limit: int) -> float:

@@ -14,6 +14,7 @@ from v4operator.simulate.fast.trace import Trace, poisson_like, read_trace
 from v4operator.simulate.fast.truths import TRUTHS, Leak, Slow, Truth
 
 R1 = "servegen_r1_clientsA_24h.csv.gz"
+R1_SHORT = "servegen_r1_clientsA_30min.csv.gz"
 MLARGE = "servegen_mlarge_week1_24h.csv.gz"
 AZURE = "azure_conv_2023.csv.gz"
 MOONCAKE = "mooncake_conversation.csv.gz"
@@ -150,6 +151,12 @@ def _all() -> tuple[Scenario, ...]:
             file=R1,
             make=_times(1),
             day_long=True,
+        ),
+        Scenario(
+            name="short-batch",
+            tests="half an hour of the batch clients, for a quick look",
+            file=R1_SHORT,
+            make=_times(1),
         ),
         Scenario(name="bursty", tests="overreaction, tail of TTFT", make=_bursts),
         Scenario(
