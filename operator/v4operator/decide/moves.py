@@ -138,7 +138,7 @@ _HANDS_OFF = {
     Reason.DISABLED: "scaling is disabled",
     Reason.PAUSED: "scaling is paused",
     Reason.RECOMMEND_ONLY: "the mode is Recommend",
-    Reason.NO_SCALE_TARGET: "nobody here can set the count of endpoints",
+    Reason.NO_SCALE_TARGET: "nobody here can set the count",
 }
 
 
