@@ -16,7 +16,12 @@ from v4operator.model.status import Condition
 from v4operator.model.verdict import Decision, Verdict
 
 _HANDS_OFF = (Reason.DISABLED, Reason.PAUSED, Reason.RECOMMEND_ONLY, Reason.NO_SCALE_TARGET)
-_CONTESTED = ConditionReason.SCALING_CONTESTED.value
+_HINDRANCES = {
+    ConditionReason.PERMISSION_DENIED.value,
+    ConditionReason.SCALING_CONTESTED.value,
+}
+"""Findings on a workload that keep the operator from setting its count."""
+
 _LIMITS = (
     Reason.AT_MAXIMUM,
     Reason.AT_MINIMUM,
@@ -110,15 +115,16 @@ def _silences(observation: Observation) -> Iterator[str]:
 
 
 def _active(observation: Observation, decision: Decision) -> _Finding:
-    contested = next((f for f in observation.workload.findings if f.reason == _CONTESTED), None)
+    findings = observation.workload.findings
+    hindrance = next((f for f in findings if f.reason in _HINDRANCES), None)
     blind = next((v for v in decision.vetoes if v.reason == Reason.BLIND.value), None)
     reason, message = ConditionReason.AUTOMATIC.value, "the count follows the demand"
     status = ConditionStatus.TRUE
     if decision.reason in {reason.value for reason in _HANDS_OFF}:
         status, reason = ConditionStatus.FALSE, decision.reason
         message = EXPLANATION[Reason(decision.reason)]
-    elif contested is not None:
-        status, reason, message = ConditionStatus.FALSE, contested.reason, contested.message
+    elif hindrance is not None:
+        status, reason, message = ConditionStatus.FALSE, hindrance.reason, hindrance.message
     elif blind is not None:
         status, reason, message = ConditionStatus.FALSE, blind.reason, blind.message
     return _Finding(

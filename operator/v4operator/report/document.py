@@ -22,7 +22,7 @@ _TIMES = {"time", "last_transition_time"}
 
 def document(status: Status) -> dict[str, Any]:
     """JSON-able: `metadata` names the object, `status` holds the rest."""
-    whole = _mapping(status)
+    whole = plain(status)
     return {
         "apiVersion": "v4serving.dev/v1alpha1",
         "kind": "V4Deployment",
@@ -31,7 +31,8 @@ def document(status: Status) -> dict[str, Any]:
     }
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def plain(value: Any) -> dict[str, Any]:
+    """A frozen value as a mapping of the same form."""
     parts = ((f.name, getattr(value, f.name)) for f in fields(value))
     return {
         _name(name): _plain(name, part)
@@ -44,7 +45,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Key):
         return {"namespace": value.namespace, "name": value.name}
     if is_dataclass(value):
-        return _mapping(value)
+        return plain(value)
     if isinstance(value, tuple):
         return [_plain(name, each) for each in value]
     if name in _TIMES:

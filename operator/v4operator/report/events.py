@@ -1,6 +1,7 @@
 """Which transitions deserve an Event on the V4Deployment. Pure; nothing is written here.
 
-What goes on as it was is not told again: conditions and the last decision say it at any time.
+What goes on as it was is not told again: conditions and the last decision say it at any time. Nor
+is that something becomes known: an object that starts well makes one event, when it is ready.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from v4operator.act.apply import Applied
 from v4operator.act.ports import Outcome
 from v4operator.api.conditions import ConditionStatus, ConditionType
+from v4operator.decide.reasons import Reason
 from v4operator.model.effects import SetReplicas
 from v4operator.model.status import Condition, Status
 from v4operator.model.verdict import Action
@@ -22,6 +24,17 @@ _BAD = {
 }
 """The status of a condition that a person should look at; for those not named here there is none.
 """
+
+_AT_REST = {Reason.AT_MINIMUM.value}
+"""Why a limit may hold where all is well: a fleet that nobody uses rests at its minimum."""
+
+_UNREMARKABLE_AT_FIRST = {ConditionType.READY.value, "NoPods"}
+"""A condition and a finding on what a new object cannot have yet; the status says it meanwhile."""
+
+
+def is_bad(kind: str, status: str, reason: str) -> bool:
+    """Whether a condition of that type says something that a person should look at."""
+    return _BAD.get(kind) == status and reason not in _AT_REST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +93,32 @@ def _scaled(applied: Applied, after: Status) -> Notice:
 def _conditions(before: Status | None, after: Status) -> Iterator[Notice]:
     known = {each.type: each for each in before.conditions} if before else {}
     for condition in after.conditions:
-        is_bad = _BAD.get(condition.type) == condition.status
-        if _has_turned(condition, known.get(condition.type), is_bad=is_bad):
+        bad = _looks_bad(condition)
+        if _has_turned(condition, known.get(condition.type)):
             yield Notice(
-                warning=is_bad,
+                warning=bad,
                 reason=condition.reason,
                 action="Observe",
                 note=f"{condition.type} is {condition.status}: {condition.message}",
             )
 
 
-def _has_turned(condition: Condition, before: Condition | None, *, is_bad: bool) -> bool:
-    return is_bad if before is None else before.status != condition.status
+def _has_turned(condition: Condition, before: Condition | None) -> bool:
+    """Into what should be looked at, or out of it; of the rest only that scaling is off or on."""
+    bad = _looks_bad(condition)
+    if before is None:
+        return bad and condition.type not in _UNREMARKABLE_AT_FIRST
+    if condition.type == ConditionType.SCALING_ACTIVE.value:
+        return before.status != condition.status
+    return bad != _looks_bad(before)
+
+
+def _looks_bad(condition: Condition) -> bool:
+    return is_bad(condition.type, condition.status, condition.reason)
 
 
 def _findings(before: Status | None, after: Status) -> Iterator[Notice]:
-    known = {finding.reason for finding in before.findings} if before else set()
+    known = {f.reason for f in before.findings} if before else {*_UNREMARKABLE_AT_FIRST}
     for finding in after.findings:
         if finding.reason not in known:
             known.add(finding.reason)

@@ -7,8 +7,9 @@ understood, would be made up.
 from collections.abc import Mapping
 from typing import Any
 
-from v4operator.api.conditions import ConditionStatus, ConditionType
-from v4operator.report.document import rfc3339
+from v4operator.api.conditions import ConditionReason, ConditionStatus, ConditionType
+from v4operator.report.columns import problem_columns
+from v4operator.report.document import plain, rfc3339
 
 INVALID_SPEC = "InvalidSpec"
 """The spec says something that admission could not see to be wrong."""
@@ -16,11 +17,23 @@ INVALID_SPEC = "InvalidSpec"
 WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
 """What should run the replicas is not there, or cannot be read."""
 
+PERMISSION_DENIED = ConditionReason.PERMISSION_DENIED.value
+"""It may not be read; the message names the rule that is missing."""
+
 
 def problem_document(
-    held: Mapping[str, Any], *, generation: int, reason: str, message: str, now: float
+    held: Mapping[str, Any],
+    *,
+    generation: int,
+    reason: str,
+    message: str,
+    now: float,
+    checkpoint: str = "",
 ) -> dict[str, Any]:
-    """A status document with `Ready` false; since when is kept from the one that is `held`."""
+    """A status document with `Ready` false; since when is kept from the one that is `held`.
+
+    `checkpoint` as the spec names it, for the row of a list.
+    """
     ready, false = ConditionType.READY.value, ConditionStatus.FALSE.value
     since = (
         each.get("lastTransitionTime")
@@ -29,6 +42,7 @@ def problem_document(
     )
     return {
         "observedGeneration": generation,
+        "columns": plain(problem_columns(checkpoint, reason)),
         "conditions": [
             {
                 "type": ready,

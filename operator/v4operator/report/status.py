@@ -9,6 +9,7 @@ from dataclasses import replace
 from v4operator.model.forecast import Forecast, ReplicaForecast, ThroughputVerdict
 from v4operator.model.observation import Interval, Observation, ReplicaObservation
 from v4operator.model.replica import Phase
+from v4operator.model.running import ConfiguredValue
 from v4operator.model.status import (
     CapacityStatus,
     DecisionStatus,
@@ -21,23 +22,29 @@ from v4operator.model.status import (
 )
 from v4operator.model.verdict import Decision, Verdict
 from v4operator.report import quantise
+from v4operator.report.columns import columns
 from v4operator.report.conditions import conditions
 
 
 def status(
-    observation: Observation, forecast: Forecast, verdict: Verdict, previous: Status | None
+    observation: Observation,
+    forecast: Forecast,
+    verdict: Verdict,
+    previous: Status | None,
+    configuration: tuple[ConfiguredValue, ...] = (),
 ) -> Status:
     """The status of one deployment; `previous` keeps transition times."""
     staying = [r for r in observation.replicas if r.replica.phase is not Phase.DRAINING]
     before = previous.conditions if previous else ()
-    throughput = forecast.throughput
+    throughput, observed = forecast.throughput, _observed(observation)
+    found = conditions(observation, forecast, verdict, before)
     return Status(
         key=observation.deployment.key,
         observed_generation=observation.deployment.generation,
         replicas=len(staying),
         ready_replicas=len(observation.ready),
         desired_replicas=verdict.decision.desired,
-        observed=_observed(observation),
+        observed=observed,
         capacity=_capacity(forecast),
         hbm=_hbm(forecast),
         replica_statuses=_replicas(observation, forecast),
@@ -48,8 +55,10 @@ def status(
             sentence=throughput.sentence,
         ),
         findings=verdict.findings,
-        conditions=conditions(observation, forecast, verdict, before),
+        conditions=found,
         selector=observation.workload.selector,
+        configuration=configuration,
+        columns=columns(observation.deployment, observed, forecast, found),
     )
 
 

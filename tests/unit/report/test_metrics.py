@@ -1,11 +1,11 @@
 """The exposition is read back with prometheus_client's own parser: what is asserted is the text."""
 
+import re
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import CollectorRegistry
+from tests.exported import Exported
 from tests.fleets import (
     START,
     World,
@@ -22,46 +22,11 @@ from tests.fleets import (
     silent,
 )
 
-from v4operator.decide.decide import decide
 from v4operator.model.deployment import Key
-from v4operator.model.forecast import Forecast
 from v4operator.model.hbm import HbmVerdict
-from v4operator.model.memory import PolicyMemory
-from v4operator.model.observation import Observation
 from v4operator.model.replica import Phase
-from v4operator.report.metrics import FleetMetrics
+from v4operator.report.families import label_value
 from v4operator.report.reconciles import ReconcileMetrics
-from v4operator.report.status import status
-
-NAMED = {"namespace": "ai", "v4deployment": "flash"}
-
-
-class Exported:
-    """The operator's metrics and what a scrape of them reads."""
-
-    def __init__(self) -> None:
-        self.metrics = FleetMetrics()
-        self.registry = CollectorRegistry()
-        self.registry.register(self.metrics)
-
-    def record(
-        self, seen: Observation, told: Forecast, memory: PolicyMemory | None = None
-    ) -> PolicyMemory:
-        verdict, after = decide(seen, told, memory or PolicyMemory())
-        self.metrics.record(seen, told, verdict, status(seen, told, verdict, None))
-        return after
-
-    def families(self) -> dict[str, Metric]:
-        text = generate_latest(self.registry).decode()
-        return {family.name: family for family in text_string_to_metric_families(text)}
-
-    def value(self, name: str, **labels: str) -> float | None:
-        wanted = NAMED | labels
-        for family in self.families().values():
-            for sample in family.samples:
-                if sample.name == name and sample.labels == wanted:
-                    return sample.value
-        return None
 
 
 @pytest.fixture
@@ -84,6 +49,7 @@ def test_every_family_has_a_type_a_help_sentence_and_a_name_in_base_units(
         assert family.documentation.endswith(".")
         assert family.type in {"gauge", "counter"}
         assert not name.endswith(("_ms", "_gb", "_percent", "_count"))
+        assert re.fullmatch(r"[a-z0-9_]+", name)
 
 
 def test_counters_end_in_total_and_gauges_do_not(exported: Exported) -> None:
@@ -95,6 +61,8 @@ def test_counters_end_in_total_and_gauges_do_not(exported: Exported) -> None:
 def test_labels_are_bounded(exported: Exported) -> None:
     allowed = {"namespace", "v4deployment", "replica", "verdict", "action", "reason"}
     allowed |= {"condition", "status", "checkpoint", "engine", "accelerator", "devices", "layout"}
+    allowed |= {"mode", "limiter", "code", "extra", "slo", "component", "kind", "phase", "figure"}
+    allowed |= {"result", "version", "entry", "value", "tag", "source"}
     found = {label for f in exported.families().values() for s in f.samples for label in s.labels}
     assert found <= allowed
 
@@ -133,6 +101,37 @@ def test_labels_are_bounded(exported: Exported) -> None:
         ("v4_replica_decode_efficiency_ratio", {"replica": "flash-0"}, 0.5),
         ("v4_replica_decode_efficiency_ratio", {"replica": "flash-2"}, None),
         ("v4_replica_throughput_verdict", {"replica": "flash-0", "verdict": "Healthy"}, 1.0),
+        ("v4_deployment_scaling_mode", {"mode": "Automatic"}, 1.0),
+        ("v4_deployment_scaling_mode", {"mode": "Recommend"}, 0.0),
+        ("v4_deployment_paused", {}, 0.0),
+        ("v4_deployment_condition_reason", {"condition": "Ready", "reason": "MinimumServing"}, 1.0),
+        ("v4_deployment_condition_reason", {"condition": "Ready", "reason": "BelowMinimum"}, None),
+        ("v4_deployment_limited", {"limiter": "none"}, 1.0),
+        ("v4_deployment_limited", {"limiter": "bounds"}, 0.0),
+        ("v4_deployment_decode_tokens_per_second", {}, 1500.0),
+        ("v4_deployment_expected_decode_tokens_per_second", {}, 2000.0),
+        ("v4_deployment_capacity_decode_tokens_per_second", {"extra": "-1"}, 2400.0),
+        ("v4_deployment_capacity_decode_tokens_per_second", {"extra": "0"}, 4000.0),
+        ("v4_deployment_capacity_decode_tokens_per_second", {"extra": "3"}, 8800.0),
+        ("v4_deployment_hbm_bytes", {"component": "weights"}, 70.0),
+        ("v4_deployment_hbm_bytes", {"component": "kv-cache"}, None),
+        ("v4_deployment_hbm_live_bytes", {"component": "weights"}, None),
+        ("v4_deployment_device_seconds_total", {}, 0.0),
+        ("v4_deployment_device_price_dollars_per_hour", {}, 3.5),
+        ("v4_deployment_cost_dollars_per_hour", {}, 42.0),
+        ("v4_deployment_cost_budget_dollars_per_hour", {}, None),
+        ("v4_deployment_api_dollars_per_million_tokens", {"kind": "output"}, 1.2),
+        ("v4_deployment_api_dollars_per_million_tokens", {"kind": "cached-input"}, 0.006),
+        ("v4_deployment_forecast_due_demand_replicas", {}, None),
+        ("v4_deployment_mean_context_tokens", {}, None),
+        ("v4_slo_requests_total", {"slo": "ttft", "verdict": "met"}, None),
+        ("v4_slo_objective_seconds", {"slo": "inter-token-latency"}, 0.033),
+        ("v4_slo_target_ratio", {"slo": "ttft"}, 0.99),
+        ("v4_replica_phase", {"replica": "flash-0", "phase": "ready"}, 1.0),
+        ("v4_replica_phase", {"replica": "flash-0", "phase": "crashed"}, 0.0),
+        ("v4_replica_overdue", {"replica": "flash-0"}, 0.0),
+        ("v4_replica_created_timestamp_seconds", {"replica": "flash-0"}, START - 7200.0),
+        ("v4_replica_scrapes_total", {"replica": "flash-0", "result": "good"}, None),
         ("v4_replica_decode_tokens_total", {"replica": "flash-0"}, 2500.0),
         ("v4_replica_expected_decode_tokens_total", {"replica": "flash-0"}, 5000.0),
     ],
@@ -164,8 +163,36 @@ def test_the_series_of_a_deployment_go_with_it_and_the_families_stay_described(
     before = set(exported.families())
     exported.metrics.forget(Key("ai", "flash"))
     exported.metrics.forget(Key("ai", "never"))
-    assert set(exported.families()) == before
-    assert all(not family.samples for family in exported.families().values())
+    after = exported.families()
+    assert set(after) == before
+    assert {name for name, family in after.items() if family.samples} == {"v4_build_info"}
+
+
+def test_a_deployment_that_cannot_be_looked_at_says_why_and_nothing_else(
+    exported: Exported,
+) -> None:
+    exported.metrics.withhold(Key("ai", "flash"), "InvalidSpec")
+    left = [
+        s for f in exported.families().values() for s in f.samples if "v4deployment" in s.labels
+    ]
+    assert [(s.name, s.labels["code"], s.value) for s in left] == [
+        ("v4_deployment_problems", "InvalidSpec", 1.0)
+    ]
+
+
+def test_whatever_has_series_is_among_the_keys_until_it_is_forgotten(exported: Exported) -> None:
+    flash, odd = Key("ai", "flash"), Key("ai", "odd")
+    exported.metrics.withhold(odd, "WorkloadUnavailable")
+    assert exported.metrics.keys() == {flash, odd}
+    exported.metrics.forget(odd)
+    assert exported.metrics.keys() == {flash}
+
+
+def test_its_counters_go_on_when_it_can_be_looked_at_again(exported: Exported) -> None:
+    exported.metrics.withhold(Key("ai", "flash"), "WorkloadUnavailable")
+    exported.record(observation(serving(2)), forecast(demand(2.4, 4.2)))
+    assert exported.value("v4_deployment_decisions_total", action="grow") == 2.0
+    assert exported.value("v4_deployment_problems", code="WorkloadUnavailable") is None
 
 
 def test_two_deployments_do_not_mix(exported: Exported) -> None:
@@ -194,12 +221,12 @@ def test_a_drain_counts_as_hold_until_the_count_falls() -> None:
     assert made.value("v4_deployment_decisions_total", action="shrink") == 1.0
 
 
-@pytest.mark.parametrize("name", ['quo"te', "new\nline", "back\\slash", "x" * 10_000])
+@pytest.mark.parametrize("name", ['quo"te', "new\nline", "back\\slash", "x" * 10_000, "\ud800"])
 def test_a_name_with_any_character_does_not_break_the_exposition(name: str) -> None:
     made = Exported()
     made.record(observation([observed(replica(name, Phase.READY))]), forecast(demand(0.5)))
     found = made.families()["v4_replica_up"].samples
-    assert [s.labels["replica"] for s in found] == [name]
+    assert [s.labels["replica"] for s in found] == [label_value(name)]
 
 
 def test_what_is_not_known_has_no_series() -> None:

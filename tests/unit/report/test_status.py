@@ -22,7 +22,7 @@ from tests.fleets import (
 from v4operator.decide.decide import decide
 from v4operator.model.deployment import ScalingMode
 from v4operator.model.forecast import FleetThroughput, Forecast, ThroughputVerdict
-from v4operator.model.hbm import Band, HbmVerdict
+from v4operator.model.hbm import Band, Finding, HbmVerdict
 from v4operator.model.memory import PolicyMemory
 from v4operator.model.observation import Interval, Observation
 from v4operator.model.replica import Phase
@@ -58,6 +58,12 @@ def throughput(verdict: ThroughputVerdict) -> FleetThroughput:
     )
 
 
+def hindered(reason: str) -> Observation:
+    seen = observation(serving(2))
+    told = Finding(reason=reason, message="what was found")
+    return replace(seen, workload=replace(seen.workload, findings=(told,)))
+
+
 @pytest.mark.parametrize(
     ("seen", "name", "expected"),
     [
@@ -86,6 +92,9 @@ def throughput(verdict: ThroughputVerdict) -> FleetThroughput:
             ("False", "Paused"),
         ),
         (observation(serving(2), desired=None), "ScalingActive", ("False", "NoScaleTarget")),
+        (hindered("PermissionDenied"), "ScalingActive", ("False", "PermissionDenied")),
+        (hindered("ScalingContested"), "ScalingActive", ("False", "ScalingContested")),
+        (hindered("NoPreStop"), "ScalingActive", ("True", "Automatic")),
         (observation(serving(2)), "ScalingLimited", ("False", "WithinBounds")),
         (
             observation(serving(1), scaling=scaling(max_replicas=1)),
