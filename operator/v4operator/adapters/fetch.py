@@ -6,8 +6,9 @@ holds one connection per target costs file descriptors and gains nothing measura
 """
 
 import asyncio
+import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -68,10 +69,13 @@ class Answer:
 class Fetcher:
     """A client for many targets; use as an async context manager, or call `aclose`."""
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: whom to trust and what to show, where it is not the system's choice."""
         self._policy = policy
         self._long_answers = asyncio.Semaphore(_LONG_AT_ONCE)
-        self._transport = AiohttpTransport(trust_env=False, client=self._session)
+        self._transport = AiohttpTransport(
+            trust_env=False, client=self._session, verify=True if tls is None else tls
+        )
         self._client = httpx.AsyncClient(
             transport=self._transport,
             trust_env=False,
@@ -103,6 +107,8 @@ class Fetcher:
         method: str = "GET",
         accept: str = "*/*",
         json: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One exchange. A redirect is a failure that names its target; other statuses are answers.
 
@@ -110,7 +116,7 @@ class Fetcher:
             ConnectError: refused, not resolved, or an address the policy does not allow.
             FetchError: too slow, too long, broken off, or not HTTP.
         """
-        request = self._request(method, url, accept, json)
+        request = self._request(method, url, {"Accept": accept, **(headers or {})}, json, form)
         try:
             async with asyncio.timeout(limits.seconds):
                 return await self._exchange(request, limits.body_bytes)
@@ -131,9 +137,16 @@ class Fetcher:
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    def _request(self, method: str, url: str, accept: str, json: object) -> httpx.Request:
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        json: object,
+        form: Mapping[str, str] | None,
+    ) -> httpx.Request:
         try:
-            request = self._client.build_request(method, url, headers={"Accept": accept}, json=json)
+            request = self._client.build_request(method, url, headers=headers, json=json, data=form)
         except (httpx.InvalidURL, ValueError) as error:
             raise FetchError(f"not a URL: {_shown(url)} ({error})") from None
         if request.url.scheme not in {"http", "https"} or not request.url.host:

@@ -11,8 +11,9 @@ from math import floor
 from zlib import crc32
 
 from v4operator.model.deployment import Key
+from v4operator.model.observation import Scrapes
 from v4operator.observe.gather import Snapshot
-from v4operator.observe.ports import Clock, MetricsSource, Scrape
+from v4operator.observe.ports import Clock, FleetSource, MetricsSource, Scrape
 from v4operator.observe.window import ReplicaWindow
 
 _CONCURRENCY = 50
@@ -30,6 +31,7 @@ _SAME_TURN_RATIO = 1e-6
 """Share of an interval by which a turn may come early through rounding: Unix time over a poll
 interval rounds by about 4e-8 of it, and a turn taken for the next one would be scraped twice."""
 
+_NO_SERVER = "no Prometheus can be asked here"
 _NOT_NEWER = "the answer carries the time of an earlier one"
 
 
@@ -51,6 +53,8 @@ class _Target:
     window: ReplicaWindow = field(default_factory=ReplicaWindow)
     failure: str | None = None
     failing_since: float | None = None
+    good: int = 0
+    failed: int = 0
 
     def due_after(self, time: float) -> float:
         """The first of this target's turns that comes after `time`."""
@@ -65,10 +69,31 @@ class _Target:
         if reading is not None and not self.window.add(scrape.at, reading, seen_at=now):
             failure = _NOT_NEWER
         if failure is None:
+            self.good += 1
             self.failing_since = None
-        elif self.failing_since is None:
-            self.failing_since = now
+        else:
+            self.failed += 1
+            self.failing_since = now if self.failing_since is None else self.failing_since
         self.failure = failure
+
+    def record_shared(self, scrape: Scrape, now: float) -> None:
+        """As `record`; between two scrapes of the server its last one is no failure, and no news.
+
+        Its age tells when it has stopped.
+        """
+        if scrape.reading is not None and scrape.at == self.window.latest_at:
+            self.failure = self.failing_since = None
+        else:
+            self.record(scrape, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fleet:
+    """A deployment whose replicas are read all at once, from the server of that name."""
+
+    server: str
+    interval_seconds: float
+    task: asyncio.Task[None]
 
 
 class Collector:
@@ -85,6 +110,7 @@ class Collector:
         *,
         concurrency: int = _CONCURRENCY,
         scrape_limit_seconds: float = _SCRAPE_LIMIT_SECONDS,
+        fleets: FleetSource | None = None,
     ) -> None:
         self._source = source
         self._clock = clock
@@ -92,20 +118,29 @@ class Collector:
         self._scrape_limit_seconds = scrape_limit_seconds
         self._targets: dict[Key, dict[str, _Target]] = {}
         self._tasks: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._fleet_source = fleets
+        self._fleets: dict[Key, _Fleet] = {}
 
     def set_targets(
-        self, key: Key, targets: Mapping[str, tuple[str, str]], interval_seconds: float
+        self,
+        key: Key,
+        targets: Mapping[str, tuple[str, str]],
+        interval_seconds: float,
+        server: str | None = None,
     ) -> None:
         """Scrape exactly these: replica name -> (base URL, metrics path). Call within the loop.
 
         A target that is gone is forgotten; one at another address is another process and starts
-        with an empty window; one that stays keeps its window.
+        with an empty window; one that stays keeps its window. Where a `server` is named ("": the
+        default one) its series are read instead, all replicas at once.
         """
+        self._set_fleet(key, server if targets else None, interval_seconds)
         known = self._targets.pop(key, {})
         wanted: dict[str, _Target] = {}
         for name, (address, path) in targets.items():
             place = _Place(address=address, path=path, interval_seconds=interval_seconds)
-            wanted[name] = self._placed(key, name, known.pop(name, None), place)
+            polled = server is None
+            wanted[name] = self._placed(key, name, known.pop(name, None), place, polled=polled)
         for name in known:
             self._stop(key, name)
         if wanted:
@@ -119,22 +154,26 @@ class Collector:
                 failure=target.failure,
                 failing_since=target.failing_since,
                 scrape_limit_seconds=self._scrape_limit_seconds,
+                scrapes=Scrapes(good=target.good, failed=target.failed),
             )
             for name, target in self._targets.get(key, {}).items()
         }
 
     async def aclose(self) -> None:
         """Stop scraping and wait until every task has ended."""
-        tasks = tuple(self._tasks.values())
+        tasks = (*self._tasks.values(), *(fleet.task for fleet in self._fleets.values()))
         self._tasks.clear()
+        self._fleets.clear()
         self._targets.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _placed(self, key: Key, name: str, old: _Target | None, place: _Place) -> _Target:
-        """The target that polls at `place`: the old one where nothing changed."""
-        if old is not None and old.place == place:
+    def _placed(
+        self, key: Key, name: str, old: _Target | None, place: _Place, *, polled: bool
+    ) -> _Target:
+        """The target at `place`, `polled` by itself or not: the old one where nothing changed."""
+        if old is not None and old.place == place and polled == ((key, name) in self._tasks):
             return old
         if old is None or old.place.address != place.address:
             target = _Target(place=place, phase_ratio=_phase_ratio(key, name))
@@ -142,12 +181,53 @@ class Collector:
             target = replace(old, place=place)
         if old is not None:
             self._stop(key, name)
-        task = asyncio.create_task(self._poll(target), name=f"scrape {key} {name}")
-        self._tasks[key, name] = task
+        if polled:
+            task = asyncio.create_task(self._poll(target), name=f"scrape {key} {name}")
+            self._tasks[key, name] = task
         return target
 
     def _stop(self, key: Key, name: str) -> None:
-        self._tasks.pop((key, name)).cancel()
+        task = self._tasks.pop((key, name), None)
+        if task is not None:
+            task.cancel()
+
+    def _set_fleet(self, key: Key, server: str | None, interval_seconds: float) -> None:
+        """Have the fleet read from `server`; `None`: its replicas are scraped one by one."""
+        old = self._fleets.get(key)
+        if old is not None and (old.server, old.interval_seconds) == (server, interval_seconds):
+            return
+        if old is not None:
+            self._fleets.pop(key).task.cancel()
+        if server is not None:
+            poll = self._poll_fleet(key, server, interval_seconds)
+            task = asyncio.create_task(poll, name=f"query {key}")
+            self._fleets[key] = _Fleet(server=server, interval_seconds=interval_seconds, task=task)
+
+    async def _poll_fleet(self, key: Key, server: str, interval_seconds: float) -> None:
+        """Ask at once, then once an interval. Its own server's bound holds, not that of scrapes."""
+        while True:
+            began = self._clock.now()
+            targets = dict(self._targets.get(key, {}))
+            scrapes = await self._read_fleet(key, server, targets)
+            now = self._clock.now()
+            for name, target in targets.items():
+                target.record_shared(scrapes[name], now)
+            await self._clock.sleep(max(0.0, began + interval_seconds - now))
+
+    async def _read_fleet(
+        self, key: Key, server: str, targets: Mapping[str, _Target]
+    ) -> Mapping[str, Scrape]:
+        addresses = {name: target.place.address for name, target in targets.items()}
+        if self._fleet_source is None:
+            failed = Scrape(at=self._clock.now(), reading=None, failure=_NO_SERVER)
+            return dict.fromkeys(addresses, failed)
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                return await self._fleet_source.read(key, server, addresses)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, polling goes on
+            reason = f"query failed: {type(error).__name__}: {error}"
+            failed = Scrape(at=self._clock.now(), reading=None, failure=reason)
+            return dict.fromkeys(addresses, failed)
 
     async def _poll(self, target: _Target) -> None:
         """Scrape at each turn; turns that pass during a slow scrape are left out, not made up."""

@@ -7,10 +7,15 @@ that starts would offer it up for removal. Where nobody does, the phase is what 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from v4operator.model.deployment import Deployment
-from v4operator.model.observation import GatewayObservation, Observation, ReplicaObservation
+from v4operator.model.observation import (
+    GatewayObservation,
+    Observation,
+    ReplicaObservation,
+    Scrapes,
+)
 from v4operator.model.replica import Phase, Replica, Workload
 from v4operator.observe.window import ReplicaWindow
 
@@ -37,6 +42,7 @@ class Snapshot:
     failure: str | None
     failing_since: float | None
     scrape_limit_seconds: float
+    scrapes: Scrapes = field(default_factory=Scrapes)
 
 
 def gather(
@@ -136,6 +142,7 @@ def _observed(
         intervals=window.intervals_since(since),
         recent=window.over(RECENT_SECONDS, now),
         slow=window.over(SLOW_SECONDS, now),
+        scrapes=snapshot.scrapes,
     )
 
 

@@ -1,9 +1,10 @@
 """What `observe` needs from the rim. The adapters implement these."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from v4operator.model.deployment import Deployment
+from v4operator.model.deployment import Deployment, Key
 from v4operator.model.reading import EngineReading
 from v4operator.model.replica import Workload
 
@@ -34,10 +35,18 @@ class Scrape:
 
 
 class MetricsSource(Protocol):
-    """Where readings come from: scraping today, Prometheus as the second one."""
+    """Where readings come from: one engine at a time, by scraping."""
 
     async def scrape(self, address: str, path: str) -> Scrape:
         """Read one replica. `address` is its base URL, `path` the metrics path."""
+        ...
+
+
+class FleetSource(Protocol):
+    """Where the readings of a whole fleet come from at once: a Prometheus that scrapes it."""
+
+    async def read(self, key: Key, server: str, replicas: Mapping[str, str]) -> dict[str, Scrape]:
+        """One outcome per replica (name -> base URL). `server` names an entry, "" the default."""
         ...
 
 
@@ -55,3 +64,11 @@ class WorkloadView(Protocol):
 
 class WorkloadUnavailable(Exception):  # noqa: N818 - a state of the world, named as such
     """The workload could not be read just now."""
+
+
+class Unanswered(WorkloadUnavailable):
+    """Whoever knows it gave no good answer just now: nothing is known to be wrong with it."""
+
+
+class AccessRefused(WorkloadUnavailable):
+    """It may not be read; the message names the rule that is missing."""

@@ -179,6 +179,11 @@ def restarted(before: EngineReading, after: EngineReading) -> bool:
     )
 
 
+def continues(before: EngineReading, after: EngineReading) -> bool:
+    """Whether counters of the two may be subtracted: the same process, with the same ranks."""
+    return not restarted(before, after) and _same_ranks(before, after)
+
+
 def _rank_restarted(before: RankReading, after: RankReading) -> bool:
     return _fell(before.decode_tokens_total, after.decode_tokens_total) or _fell(
         before.prompt_tokens_total, after.prompt_tokens_total

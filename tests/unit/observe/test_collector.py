@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from v4operator.observe.collector import Collector
 from v4operator.observe.ports import Scrape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.conftest import FakeClock, MakeReading
 
@@ -240,3 +240,100 @@ async def test_a_closed_collector_scrapes_nothing(
     await clock.advance(50.0)
     assert len(engines.scrapes["http://a:30000"]) == 1
     assert collector.windows(_KEY) == {}
+
+
+class _Server:
+    """A Prometheus that scrapes every 15 s, whatever the operator's interval."""
+
+    def __init__(self, clock: FakeClock, make_reading: MakeReading) -> None:
+        self._clock = clock
+        self._make_reading = make_reading
+        self.asked: list[tuple[Key, str, frozenset[str]]] = []
+        self.failure: str | None = None
+        self.broken = False
+
+    async def read(self, key: Key, server: str, replicas: Mapping[str, str]) -> dict[str, Scrape]:
+        self.asked.append((key, server, frozenset(replicas)))
+        if self.broken:
+            raise RuntimeError("client bug")
+        at = self._clock.now() // 15.0 * 15.0
+        reading = None if self.failure else self._make_reading(decode_tokens_total=at * 100.0)
+        return {name: Scrape(at=at, reading=reading, failure=self.failure) for name in replicas}
+
+
+async def test_a_fleet_is_read_by_one_query_and_no_engine_is_scraped(
+    engines: _Engines, clock: FakeClock, make_reading: MakeReading
+) -> None:
+    server = _Server(clock, make_reading)
+    collector = Collector(engines, clock, fleets=server)
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0, "main")
+    await clock.advance(59.0)
+    snapshots = collector.windows(_KEY)
+    await collector.aclose()
+    assert server.asked == [(_KEY, "main", frozenset({"a", "b"}))] * 12
+    assert not engines.scrapes
+    recent = snapshots["a"].window.over(60.0, clock.now())
+    assert recent is not None
+    assert recent.decode_tokens_per_second == pytest.approx(100.0)
+    assert snapshots["a"].scrapes.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"failure": "connection refused"}, "connection refused"),
+        ({"broken": True}, "query failed: RuntimeError: client bug"),
+    ],
+    ids=["down", "defect"],
+)
+async def test_a_server_that_fails_is_the_reason_of_each_replica_of_its_fleet_only(
+    engines: _Engines,
+    clock: FakeClock,
+    make_reading: MakeReading,
+    change: dict[str, Any],
+    reason: str,
+) -> None:
+    server = _Server(clock, make_reading)
+    collector = Collector(engines, clock, fleets=server)
+    collector.set_targets(_KEY, _targets("a", "b"), 5.0, "")
+    collector.set_targets(_OTHER, _targets("c"), 5.0)
+    await clock.advance(20.0)
+    for name, value in change.items():
+        setattr(server, name, value)
+    await clock.advance(20.0)
+    failures = {name: s.failure for name, s in collector.windows(_KEY).items()}
+    other = collector.windows(_OTHER)["c"].failure
+    await collector.aclose()
+    assert failures == {"a": reason, "b": reason}
+    assert other is None
+
+
+async def test_the_source_can_change_while_the_windows_stay(
+    engines: _Engines, clock: FakeClock, make_reading: MakeReading
+) -> None:
+    server = _Server(clock, make_reading)
+    collector = Collector(engines, clock, fleets=server)
+    collector.set_targets(_KEY, _targets("a"), 5.0, "main")
+    await clock.advance(20.0)
+    window = collector.windows(_KEY)["a"].window
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    asked = len(server.asked)
+    await clock.advance(20.0)
+    kept = collector.windows(_KEY)["a"].window
+    collector.set_targets(_KEY, _targets("a"), 5.0, "main")
+    scraped = len(engines.scrapes["http://a:30000"])
+    await clock.advance(20.0)
+    await collector.aclose()
+    assert kept is window
+    assert (asked, scraped) == (5, 4)
+    assert len(server.asked) > asked
+    assert len(engines.scrapes["http://a:30000"]) == scraped
+
+
+async def test_without_a_prometheus_to_ask_the_replicas_are_unknown_and_not_scraped(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 5.0, "main")
+    await clock.advance(10.0)
+    assert collector.windows(_KEY)["a"].failure == "no Prometheus can be asked here"
+    assert not engines.scrapes

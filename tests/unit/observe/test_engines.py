@@ -47,6 +47,11 @@ def _reason(reading: EngineReading, name: str) -> str:
             "cut off in the middle of a line: 'vllm:num_requests_wait'",
             id="cut off",
         ),
+        pytest.param(
+            b'vllm:num_requests_running{engine="0"} NaN\nvllm:num_requests_waiting +Inf\n',
+            "not one of the samples is a number",
+            id="no number",
+        ),
     ],
 )
 def test_a_text_of_no_engine_is_told_by_what_was_found(text: bytes, reason: str) -> None:
@@ -192,7 +197,8 @@ def test_one_impossible_rank_leaves_the_others_their_own_figure() -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "97"])
 def test_what_cannot_be_a_ratio_is_none(value: str) -> None:
-    reading = _reading(f'vllm:kv_cache_usage_perc{{engine="0"}} {value}')
+    running = 'vllm:num_requests_running{engine="0"} 3'
+    reading = _reading(running, f'vllm:kv_cache_usage_perc{{engine="0"}} {value}')
     assert reading.kv_usage_ratio is None
     assert "vllm:kv_cache_usage_perc is" in _reason(reading, "kv_usage_ratio")
 

@@ -5,6 +5,7 @@ metrics, and a declaration may be wrong.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 from v4operator.model.reading import Engine, EngineReading
@@ -64,7 +65,36 @@ def read(text: bytes, *, version: str | None = None) -> EngineReading | NotAnEng
     cut = exposition.cut_line
     if cut is not None and not is_sample(cut):
         return NotAnEngine(reason=f"cut off in the middle of a line: {cut[-_SHOWN:]!r}")
-    return found[0].read(exposition, version)
+    return _reading(found[0], exposition, version)
+
+
+def read_samples(
+    exposition: Exposition, *, version: str | None = None
+) -> EngineReading | NotAnEngine:
+    """Read one scrape that came as samples, not as a text (`observe.promql`). Never raises."""
+    found = [e for e in _ENGINES if any(name in exposition.samples for name in e.SIGNS)]
+    if len(found) != 1:
+        names = " and ".join(engine.ENGINE.value for engine in found) or "no known engine"
+        return NotAnEngine(reason=f"samples of {names}")
+    return _reading(found[0], exposition, version)
+
+
+def _reading(
+    engine: _Dialect, exposition: Exposition, version: str | None
+) -> EngineReading | NotAnEngine:
+    if not _has_a_number(exposition):
+        return NotAnEngine(reason="not one of the samples is a number")
+    return engine.read(exposition, version)
+
+
+def _has_a_number(exposition: Exposition) -> bool:
+    """NaN in place of every figure is an answer and no reading; no samples at all may be one.
+
+    Whoever was taken for fresh on the strength of it could be drained unseen.
+    """
+    if not exposition.samples:
+        return True
+    return any(isfinite(value) for series in exposition.samples.values() for _, value in series)
 
 
 def _wrote(engine: _Dialect, exposition: Exposition, text: bytes) -> bool:
@@ -74,4 +104,4 @@ def _wrote(engine: _Dialect, exposition: Exposition, text: bytes) -> bool:
     return text.startswith(starts) or any(b"\n" + start in text for start in starts)
 
 
-__all__ = ["WANTED", "EngineReading", "NotAnEngine", "read"]
+__all__ = ["WANTED", "EngineReading", "NotAnEngine", "read", "read_samples"]

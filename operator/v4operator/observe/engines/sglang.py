@@ -71,6 +71,9 @@ def read(exposition: Exposition, version: str | None) -> EngineReading:
         memory=_memory(tally),
         time_to_first_token=tally.histogram("time_to_first_token", (table.TTFT,), no_latency),
         inter_token_latency=tally.histogram("inter_token_latency", (table.ITL,), no_latency),
+        time_per_output_token=tally.histogram(
+            "time_per_output_token", (table.TPOT,), table.NO_TPOT
+        ),
         **tally.wholes(*ranked, *map(tally.by_rank, table.SUMMED)),
         ranks=tally.ranks(ranked),
         timestamp=exposition.timestamp,

@@ -10,10 +10,12 @@ COPY_LABELS = frozenset({"tp_rank", "pp_rank", "moe_ep_rank", "pid"})
 TOTAL_PRIORITY = {"priority": frozenset({""})}
 TTFT = "sglang:time_to_first_token_seconds"
 ITL = "sglang:inter_token_latency_seconds"
+TPOT = "sglang:request_time_per_output_token_seconds"
 REALTIME = "sglang:realtime_tokens_total"
 NO_BATCH = "no series: SGLang exports it from the first batch or idle tick on"
 NO_TOKEN = "no series: SGLang exports it from the first batch on"
 NO_FINISH = "no series: SGLang exports it from the first finished request on"
+NO_TPOT = "no series: exported from 0.5.22 on, from the first finished request on"
 PREFILL_ROLE = "no series: a prefill worker observes none"
 
 WAITING = Source(
@@ -179,6 +181,6 @@ WANTED = (
         )
         for name in source.samples
     )
-    | frozenset(f"{family}_{part}" for family in (TTFT, ITL) for part in HISTOGRAM_PARTS)
+    | frozenset(f"{family}_{part}" for family in (TTFT, ITL, TPOT) for part in HISTOGRAM_PARTS)
     | frozenset({WEIGHTS, GRAPHS, FREE, *(marker.sample for marker in MARKERS)})
 )

@@ -41,7 +41,7 @@ _SUMMED = (
     "handover_moving_requests",
     "kv_window_capacity_tokens",
 )
-_HISTOGRAMS = ("time_to_first_token", "inter_token_latency")
+_HISTOGRAMS = ("time_to_first_token", "inter_token_latency", "time_per_output_token")
 _NEVER_HERE = ("num_gpu_blocks", "memory")
 _Derive = Callable[[Mapping[str, ByRank]], Mapping[str, ByRank]]
 
@@ -102,6 +102,7 @@ def read_sheet(
         **figures,
         time_to_first_token=latencies["time_to_first_token"],
         inter_token_latency=latencies["inter_token_latency"],
+        time_per_output_token=latencies["time_per_output_token"],
         ranks=tally.ranks(ranked),
         missing=tally.missing,
         timestamp=exposition.timestamp,

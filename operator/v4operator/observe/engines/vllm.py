@@ -43,11 +43,13 @@ _CONFIG = "vllm:cache_config_info"
 _TTFT = "vllm:time_to_first_token_seconds"
 # The older name was deprecated in 0.10.2 and is gone from 0.15.1 on.
 _ITL = ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds")
+_TPOT = "vllm:request_time_per_output_token_seconds"
 _RUNNING_SAMPLE = "vllm:num_requests_running"
 _FINISHED_SAMPLE = "vllm:request_success_total"
 _KV_FETCHES = "vllm:num_requests_kv_fetch_by_stage"
 _NO_STEP = "no series: in multiprocess mode vLLM exports it from the first engine step on"
 _NO_REQUEST = "no series: exported from the first request on"
+_NO_FINISH = "no series: exported from the first finished request on"
 _NO_CONFIG = f"no {_CONFIG}: vLLM's Rust front end exports none"
 _NO_SPECULATION = "no series: speculative decoding is off"
 
@@ -95,12 +97,12 @@ _FINISHED = Source(
     figure="finished_requests_total",
     sample=_FINISHED_SAMPLE,
     without={"finished_reason": frozenset({"abort", "error"})},
-    absent="no series: exported from the first finished request on",
+    absent=_NO_FINISH,
 )
 _FINISHED_TOKENS = Source(
     figure="finished_decode_tokens_total",
     sample="vllm:request_generation_tokens_sum",
-    absent="no series: exported from the first finished request on",
+    absent=_NO_FINISH,
 )
 _PREEMPTIONS = Source(
     figure="preemptions_total", sample="vllm:num_preemptions_total", absent=_NO_REQUEST
@@ -152,7 +154,7 @@ _NEVER = {
     "kv_window_capacity_tokens": "vLLM has one pool for all KV",
 }
 _ROLE_REASON = "it fetches KV from another worker (kv_consumer, or kv_both)"
-_HISTOGRAMS = (_TTFT, *_ITL)
+_HISTOGRAMS = (_TTFT, *_ITL, _TPOT)
 WANTED = (
     frozenset(name for source in (*_RANKED, *_SUMMED, _PREFILL, _CACHED) for name in source.samples)
     | frozenset(f"{family}_{part}" for family in _HISTOGRAMS for part in HISTOGRAM_PARTS)
@@ -188,6 +190,7 @@ def read(exposition: Exposition, version: str | None) -> EngineReading:
         memory=None,
         time_to_first_token=tally.histogram("time_to_first_token", (_TTFT,), _NO_REQUEST),
         inter_token_latency=tally.histogram("inter_token_latency", _ITL, _NO_REQUEST),
+        time_per_output_token=tally.histogram("time_per_output_token", (_TPOT,), _NO_FINISH),
         **tally.wholes(*ranked),
         **sums,
         ranks=tally.ranks(ranked),
