@@ -18,6 +18,8 @@ from v4operator.estimate.demand import demand, sample_of
 from v4operator.estimate.efficiency import judge
 from v4operator.estimate.evidence import BLOCK_SECONDS, Flow
 from v4operator.estimate.fleet import FleetView, fleet_throughput
+from v4operator.estimate.foresight import foresee, horizon_seconds
+from v4operator.estimate.growth import spread_of
 from v4operator.estimate.kv_demand import KvDemand, excess_finding, excess_since, kv_demand
 from v4operator.estimate.live_hbm import calibrated
 from v4operator.estimate.mix import mix_of
@@ -31,8 +33,7 @@ from v4operator.estimate.throughput import (
     ttft_is_attainable,
 )
 from v4operator.estimate.tracking import follow
-from v4operator.estimate.traffic import highest, remembered, series
-from v4operator.estimate.trend import slope
+from v4operator.estimate.traffic import highest
 from v4operator.estimate.verdicts import Court, replica_forecasts, stall_seconds
 from v4operator.model.catalogue import PerformanceProfile
 from v4operator.model.forecast import (
@@ -90,12 +91,7 @@ def forecast(
     carried = _capacity(observation, known, hbm, prior)
     price = price_of(known.sizing.law, known.mix, carried)
     if closes:
-        window = observation.deployment.scaling.shrink_window_seconds
-        learned = replace(
-            learned,
-            trend_replicas_per_second=_trend(learned, price),
-            peaks=remembered(learned.peaks, learned.history, price, window),
-        )
+        learned = foresee(learned, observation.deployment, price, sample)
     wanted = _kv_demand(observation, hbm, known.mix)
     since = excess_since(wanted, learned.kv_excess_since, observation.now)
     learned = replace(learned, kv_excess_since=since)
@@ -207,11 +203,6 @@ def _kv_demand(observation: Observation, hbm: HbmReport, mix: Mix) -> KvDemand |
     return kv_demand(readings, hbm.pool, mix.context_tokens)
 
 
-def _trend(learned: Learned, price: Price) -> float:
-    times = [sample.time for sample in learned.history]
-    return slope(times, series(learned.history, price))
-
-
 def _outcome(cycle: _Cycle, hbm: HbmReport, prior: PerformanceProfile | None) -> Forecast:
     deployment = cycle.observation.deployment
     start = time_to_ready(cycle.learned.start_ups, deployment.memory.checkpoint)
@@ -230,7 +221,8 @@ def _outcome(cycle: _Cycle, hbm: HbmReport, prior: PerformanceProfile | None) ->
             batch_limit=cycle.capacity.sequences,
             trend=cycle.learned.trend_replicas_per_second,
             peak=highest(cycle.learned.peaks, cycle.price),
-            horizon_seconds=start.seconds + deployment.metrics_interval_seconds,
+            horizon_seconds=horizon_seconds(cycle.learned, deployment),
+            spread=spread_of(cycle.learned.growth),
         ),
         start_up_seconds=start.seconds,
         start_up_source=start.source,

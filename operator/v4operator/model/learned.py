@@ -164,6 +164,26 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What came in once, and the ratio to it that was foreseen for one horizon later."""
+
+    traffic: Traffic
+    foreseen_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """Errors of the demand's forecasts: squared logarithms summed over seconds of evidence.
+
+    `expectations` wait for their horizon, oldest first.
+    """
+
+    expectations: tuple[Expectation, ...] = ()
+    square_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartUps:
     """Replicas seen on their way up, and how long the last ones took, in seconds."""
 
@@ -179,8 +199,8 @@ class Learned:
     `block_started_at` when the present half minute of evidence began.
     `block_variance` is that of a healthy block's log ratio.
     `history` is the last quarter of an hour, `peaks` the busiest minutes of each stretch before,
-    both oldest first. `kv_excess_since` is since when more KV
-    has been asked for than the pools hold.
+    both oldest first; `growth` is how wrong forecasts of them have been.
+    `kv_excess_since` is since when more KV has been asked for than the pools hold.
     """
 
     key: str
@@ -194,6 +214,7 @@ class Learned:
     block_variance: float | None = None
     trend_replicas_per_second: float = 0.0
     peaks: tuple[Traffic, ...] = ()
+    growth: Growth = field(default_factory=Growth)
     start_ups: StartUps = field(default_factory=StartUps)
     kv_excess_since: float | None = None
 

@@ -48,6 +48,18 @@ def test_with_a_gateway_a_tenth_and_a_quarter_of_a_replica_is_kept() -> None:
     assert reserve(10.0, PRICE, DEPLOYMENT.objectives, QUIET) == pytest.approx(1.25)
 
 
+def test_a_steady_service_keeps_less_and_a_bursty_one_more() -> None:
+    kept = [reserve(10.0, PRICE, DEPLOYMENT.objectives, None, s) for s in (0.05, 0.25, 0.5)]
+    assert kept == sorted(kept)
+    assert kept[0] < 0.4 * kept[1]
+    assert kept[2] == pytest.approx(2.0 * kept[1], rel=0.05)
+
+
+def test_with_a_gateway_a_bursty_service_keeps_more_and_a_steady_one_the_tenth() -> None:
+    kept = [reserve(10.0, PRICE, DEPLOYMENT.objectives, QUIET, s) for s in (0.05, 0.25, 0.5)]
+    assert kept == pytest.approx([1.25, 1.25, 2.25])
+
+
 @pytest.mark.parametrize("gateway", [None, QUIET], ids=["without a gateway", "with one"])
 def test_an_idle_service_needs_no_reserve(gateway: GatewayObservation | None) -> None:
     assert reserve(0.0, PRICE, DEPLOYMENT.objectives, gateway) == 0.0
