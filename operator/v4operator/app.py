@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,7 +21,11 @@ from v4operator.act.ports import Outcome, WorkloadWriter
 from v4operator.adapters.addresses import AddressPolicy
 from v4operator.adapters.emulated import EmulatedFleets, emulated_clock
 from v4operator.adapters.endpoints import EndpointsView
+from v4operator.adapters.learned_files import LearnedFiles
+from v4operator.adapters.manifest_file import load_file
 from v4operator.adapters.manifests import ManifestFolder
+from v4operator.adapters.prometheus_entries import load_entries
+from v4operator.adapters.prometheus_source import PrometheusSource
 from v4operator.adapters.scrape import SCRAPE_SECONDS, HttpMetricsSource
 from v4operator.adapters.status_files import StatusFiles
 from v4operator.catalogue import load
@@ -29,9 +34,11 @@ from v4operator.model.effects import Effect
 from v4operator.model.problem import Problem
 from v4operator.observe.collector import Collector
 from v4operator.observe.ports import Clock, WorkloadUnavailable, WorkloadView
-from v4operator.reconcile import Cycle, Reconciler, State
+from v4operator.reconcile import Cycle, Reconciler, Remembered, State
+from v4operator.report.decisions import Decisions, Standing
 from v4operator.report.document import document
 from v4operator.report.metrics import FleetMetrics
+from v4operator.report.problems import WORKLOAD_UNAVAILABLE
 from v4operator.report.reconciles import ReconcileMetrics
 from v4operator.runtime.clock import SystemClock
 from v4operator.runtime.heartbeat import Heartbeat
@@ -82,7 +89,9 @@ class Standalone:
     folder: ManifestFolder
     reconciler: Reconciler
     files: StatusFiles
+    learned: LearnedFiles
     fleet_metrics: FleetMetrics
+    decisions: Decisions
     own_metrics: ReconcileMetrics
     states: dict[Key, State] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -98,6 +107,7 @@ class Standalone:
         ticking.cancel()
         with suppress(asyncio.CancelledError):
             await ticking
+        self.learned.save()
 
     async def _tick_until(self, stopping: asyncio.Event) -> None:
         clock = self.reconciler.clock
@@ -113,10 +123,15 @@ class Standalone:
         """Look at the folder, then take every deployment once."""
         wanted = self.folder.read()
         self._tell(wanted.problems)
-        for key in self.states.keys() - {d.key for d in wanted.deployments}:
+        present = {deployment.key for deployment in wanted.deployments}
+        vanished = () if self.ticked or wanted.problems else self.files.vanished(present)
+        # One that could never be looked at has no state, but its problem is exported.
+        known = self.states.keys() | self.fleet_metrics.keys()
+        for key in (*(known - present), *vanished):
             self._forget(key)
         for deployment in wanted.deployments:
             await self._one(deployment)
+        self.learned.save_if_due()
         self.ticked = True
 
     def not_ready(self) -> str | None:
@@ -129,22 +144,31 @@ class Standalone:
         self.own_metrics.observe(result, time.monotonic() - began)
 
     async def _reconcile(self, deployment: Deployment) -> bool:
-        key = deployment.key
+        key, before = deployment.key, self.states.get(deployment.key)
         try:
-            cycle, state = await self.reconciler.reconcile(deployment, self.states.get(key))
+            kept = None if before else self._remembered(key)
+            cycle, state = await self.reconciler.reconcile(deployment, before, kept)
         except WorkloadUnavailable as error:
             log.warning("workload_unavailable", v4deployment=str(key), reason=str(error))
+            self.decisions.withhold(key, WORKLOAD_UNAVAILABLE, str(error))
+            self.fleet_metrics.withhold(key, WORKLOAD_UNAVAILABLE)
             return False
         except Exception:
             # A defect met by one deployment is told and must not blind the others.
             log.exception("reconcile_failed", v4deployment=str(key))
             return False
         self.states[key] = state
+        self.learned.note(key, state.learned)
         self._report(key, cycle)
         return True
 
+    def _remembered(self, key: Key) -> Remembered:
+        """What an earlier process has left of it in the status folder."""
+        return Remembered(status=self.files.read(key), learned=self.learned.read(key))
+
     def _report(self, key: Key, cycle: Cycle) -> None:
         self.fleet_metrics.record(cycle.observation, cycle.forecast, cycle.verdict, cycle.status)
+        self.decisions.record(cycle.forecast, cycle.verdict, cycle.status)
         try:
             self.files.write(key, document(cycle.status))
         except OSError as error:
@@ -169,10 +193,12 @@ class Standalone:
 
     def _forget(self, key: Key) -> None:
         log.info("forgotten", v4deployment=str(key), reason="no manifest names it any more")
-        del self.states[key]
+        self.states.pop(key, None)
         self.reconciler.collector.set_targets(key, {}, 1.0)
         self.fleet_metrics.forget(key)
+        self.decisions.forget(key)
         self.files.remove(key)
+        self.learned.forget(key)
 
     def _tell(self, problems: tuple[Problem, ...]) -> None:
         """Say what is wrong in the folder, once per change."""
@@ -197,7 +223,7 @@ async def run_standalone(
         rim = await stack.enter_async_context(world(emulator_url))
         registry = open_registry()
         operator = _assemble(stack, settings, rim, manifests, status_folder, registry)
-        port = serve(stack, settings, registry, operator.not_ready)
+        port = serve(stack, settings, registry, operator.not_ready, operator.decisions)
         log.info("started", manifests=str(manifests), port=port)
         await operator.run(stopping)
         log.info("stopping")
@@ -223,8 +249,9 @@ def serve(
     settings: Settings,
     registry: CollectorRegistry,
     not_ready: Callable[[], str | None],
+    decisions: Decisions,
 ) -> int:
-    """Answer for metrics and health until the stack is closed; the port.
+    """Answer for metrics, health and decisions until the stack is closed; the port.
 
     Raises:
         OSError: the port is taken.
@@ -233,7 +260,10 @@ def serve(
     beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
     stack.callback(beating.cancel)
     pages = Pages(
-        metrics=lambda: generate_latest(registry), not_ready=not_ready, heartbeat=heartbeat
+        metrics=lambda: generate_latest(registry),
+        not_ready=not_ready,
+        heartbeat=heartbeat,
+        document=decisions.page,
     )
     server = HealthServer(pages, host=settings.listen_host, port=settings.listen_port).start()
     stack.callback(server.stop)
@@ -251,9 +281,12 @@ def open_collector(
     """A collector that scrapes over HTTP until the stack is closed; `speed` is the clock's."""
     source = HttpMetricsSource(clock, AddressPolicy(allow_loopback=allow_loopback))
     stack.push_async_callback(source.aclose)
+    fleets = PrometheusSource(load_entries(settings.prometheus_file), clock)
+    stack.push_async_callback(fleets.aclose)
     collector = Collector(
         source,
         clock,
+        fleets=fleets,
         concurrency=settings.scrape_concurrency,
         scrape_limit_seconds=SCRAPE_SECONDS * speed,
     )
@@ -271,19 +304,28 @@ def _assemble(
 ) -> Standalone:
     # Standalone engines run where the operator runs, so loopback is where they are.
     collector = open_collector(stack, settings, rim.clock, allow_loopback=True, speed=rim.speed)
-    fleet_metrics = FleetMetrics()
+    catalogue = load(settings.catalogue_dir)
+    fleet_metrics = FleetMetrics(catalogue)
     registry.register(fleet_metrics)
     return Standalone(
         settings=settings,
-        folder=ManifestFolder(manifests),
+        folder=ManifestFolder(manifests, partial(load_file, catalogue=catalogue)),
         reconciler=Reconciler(
-            catalogue=load(),
+            catalogue=catalogue,
             view=rim.view,
             writer=rim.writer,
             collector=collector,
             clock=rim.clock,
         ),
         files=StatusFiles(status_folder),
+        learned=LearnedFiles(status_folder, rim.clock),
         fleet_metrics=fleet_metrics,
+        decisions=Decisions(_alone(rim.clock)),
         own_metrics=ReconcileMetrics(registry),
     )
+
+
+def _alone(clock: Clock) -> Standing:
+    """Without a cluster there is one operator, and it decides."""
+    name = "standalone"
+    return Standing(identity=name, leads=lambda: True, leader=lambda: name, now=clock.now)

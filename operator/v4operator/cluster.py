@@ -13,16 +13,19 @@ from uuid import uuid4
 import structlog
 from prometheus_client import CollectorRegistry
 
+from v4operator.adapters.cluster_capacity_table import ClusterCapacityTable
 from v4operator.adapters.cluster_learned import ClusterLearned
 from v4operator.adapters.cluster_owned import OwnedWorkloads
+from v4operator.adapters.cluster_pod_views import PodView
 from v4operator.adapters.cluster_status import ClusterStatus
 from v4operator.adapters.cluster_stores import ClusterStores
 from v4operator.adapters.cluster_views import (
+    NODES,
     PODS,
     SCALABLE,
     V4DEPLOYMENTS,
     ClaimView,
-    PodView,
+    NodeView,
     ScalableView,
 )
 from v4operator.adapters.cluster_workloads import ClusterWorkloads
@@ -35,9 +38,13 @@ from v4operator.adapters.kube_resource import KubeResource
 from v4operator.app import open_collector, open_registry, serve, stop_on_signals
 from v4operator.catalogue import load
 from v4operator.cluster_operator import ClusterOperator
+from v4operator.crdgen.admission import table
+from v4operator.model.catalogue import Catalogue
 from v4operator.reconcile import Reconciler
+from v4operator.report.decisions import Decisions, Standing
 from v4operator.report.metrics import FleetMetrics
 from v4operator.report.reconciles import ReconcileMetrics
+from v4operator.runtime.backoff import Backoff
 from v4operator.runtime.clock import SystemClock
 from v4operator.runtime.controller import Controller, Observers
 from v4operator.runtime.elector import Elector
@@ -48,6 +55,7 @@ from v4operator.runtime.metrics import (
     WorkQueueMetrics,
 )
 from v4operator.runtime.ports import ObjectKey
+from v4operator.runtime.reflector import ReflectorLimits
 from v4operator.runtime.store import Transition
 from v4operator.settings import Settings
 
@@ -55,6 +63,9 @@ log = structlog.get_logger()
 
 _WORKERS = 4
 """Reconciles are computation but for their writes; a few let one slow write delay no other key."""
+
+_OPTIONAL = ReflectorLimits(backoff=Backoff(base_seconds=1.0, cap_seconds=300.0))
+"""For what may be out of reach for good: a right that is missing is asked for ever more rarely."""
 
 _NAME = "v4deployment"
 """The controller's name in metrics."""
@@ -87,7 +98,10 @@ async def run_cluster(settings: Settings, kubeconfig: Path | None) -> None:
         )
         stores = ClusterStores()
         learned = ClusterLearned(api, namespace, clock)
-        operator = _operator(stack, settings, api, stores, learned, elector, registry, clock)
+        catalogue = load(settings.catalogue_dir)
+        operator = _operator(
+            stack, settings, api, stores, learned, elector, registry, clock, catalogue
+        )
         controller = Controller(
             operator.reconcile,
             elector,
@@ -95,9 +109,11 @@ async def run_cluster(settings: Settings, kubeconfig: Path | None) -> None:
             clock=clock,
             chance=random.random,
             observers=_observers(registry, clock),
+            settle=operator.settle,
+            beside=ClusterCapacityTable(api, table(catalogue, namespace), clock).keep,
         )
         _follow(controller, settings, api, stores)
-        port = serve(stack, settings, registry, controller.not_ready)
+        port = serve(stack, settings, registry, controller.not_ready, operator.decisions)
         log.info("started", identity=identity, lease=str(lease), port=port)
         await controller.run(stopping)
         log.info("stopping")
@@ -112,8 +128,9 @@ def _operator(
     elector: Elector,
     registry: CollectorRegistry,
     clock: SystemClock,
+    catalogue: Catalogue,
 ) -> ClusterOperator:
-    fleet_metrics = FleetMetrics()
+    fleet_metrics = FleetMetrics(catalogue)
     registry.register(fleet_metrics)
     workloads = ClusterWorkloads(
         stores, api, is_leading=elector.is_leading, endpoints=EndpointsView(clock)
@@ -122,7 +139,7 @@ def _operator(
         settings=settings,
         stores=stores,
         reconciler=Reconciler(
-            catalogue=load(),
+            catalogue=catalogue,
             view=workloads,
             writer=workloads,
             collector=open_collector(
@@ -136,6 +153,14 @@ def _operator(
         learned=learned,
         events=KubeEvents(api, clock, elector.identity),
         fleet_metrics=fleet_metrics,
+        decisions=Decisions(
+            Standing(
+                identity=elector.identity,
+                leads=elector.is_leading,
+                leader=lambda: elector.leader,
+                now=clock.now,
+            )
+        ),
     )
 
 
@@ -155,6 +180,10 @@ def _follow(
     controller.follow("v4deployments", claims, stores.claims, _itself)
     pods = KubeResource(api, PODS, PodView, namespace=namespace)
     controller.follow("pods", pods, stores.pods, stores.concerned_by_pod)
+    nodes = KubeResource(api, NODES, NodeView)
+    stores.missing["nodes"] = controller.follow(
+        "nodes", nodes, stores.nodes, lambda _: (), _OPTIONAL, required=False
+    )
     for kind, resource in SCALABLE.items():
         scalables = KubeResource(api, resource, ScalableView, namespace=namespace)
         controller.follow(

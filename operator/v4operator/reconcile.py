@@ -10,6 +10,8 @@ from v4operator.act.fixed_count import fixed_count
 from v4operator.act.plan import plan
 from v4operator.act.ports import WorkloadWriter
 from v4operator.decide.decide import decide
+from v4operator.estimate.admission import admission_finding
+from v4operator.estimate.effective import Effective, effective
 from v4operator.estimate.forecast import forecast
 from v4operator.estimate.hbm import check
 from v4operator.estimate.live_hbm import fullest
@@ -17,11 +19,12 @@ from v4operator.estimate.prior import prior
 from v4operator.model.catalogue import Catalogue, PerformanceProfile
 from v4operator.model.deployment import Deployment
 from v4operator.model.forecast import Forecast
-from v4operator.model.hbm import HbmReport
+from v4operator.model.hbm import Finding, HbmReport
 from v4operator.model.learned import Learned, key_of_fit
 from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.memory import PolicyMemory
 from v4operator.model.observation import Observation
+from v4operator.model.running import ConfiguredValue
 from v4operator.model.status import Status
 from v4operator.model.verdict import Verdict
 from v4operator.observe.collector import Collector
@@ -41,6 +44,7 @@ class State:
     memory: PolicyMemory
     status: Status | None
     seen_at: float
+    configuration: tuple[ConfiguredValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +84,18 @@ class Reconciler:
         Raises:
             WorkloadUnavailable: it could not be read; nothing was decided.
         """
-        state = self._state(deployment, before, remembered or Remembered())
-        observation = await self._observe(deployment, state)
+        known = remembered or Remembered()
+        observation, found = await self._observe(deployment, before, known)
+        deployment = found.deployment
+        state = self._state(deployment, before, known)
         live = self._live(observation)
         expected, learned = forecast(observation, state.learned, state.hbm, state.profile, live)
         verdict, memory = decide(observation, expected, state.memory)
-        verdict = replace(verdict, findings=verdict.findings + observation.workload.findings)
+        others = _others(observation, expected, found)
+        verdict = replace(verdict, findings=verdict.findings + others)
         effects = (*plan(observation, verdict), *fixed_count(observation))
         applied = await apply(deployment.key, effects, self.view, deployment, self.writer)
-        told = status(observation, expected, verdict, state.status)
+        told = status(observation, expected, verdict, state.status, found.values)
         cycle = Cycle(
             observation=observation,
             forecast=expected,
@@ -104,21 +111,40 @@ class Reconciler:
             memory=memory,
             status=told,
             seen_at=observation.now,
+            configuration=found.values,
         )
 
-    async def _observe(self, deployment: Deployment, state: State) -> Observation:
+    async def _observe(
+        self, deployment: Deployment, before: State | None, known: Remembered
+    ) -> tuple[Observation, Effective]:
+        """What is seen, with the deployment as it effectively is."""
         workload = await self.view.read(deployment)
         targets = {
             r.name: (r.address, deployment.metrics_path) for r in workload.replicas if r.address
         }
-        self.collector.set_targets(deployment.key, targets, deployment.metrics_interval_seconds)
-        return gather(
+        self.collector.set_targets(
+            deployment.key,
+            targets,
+            deployment.metrics_interval_seconds,
+            deployment.metrics_server,
+        )
+        now = self.clock.now()
+        observation = gather(
             deployment,
             workload,
             self.collector.windows(deployment.key),
-            now=self.clock.now(),
-            since=state.seen_at,
+            now=now,
+            since=before.seen_at if before else now,
         )
+        told = known.status.configuration if known.status else ()
+        found = effective(
+            deployment,
+            workload,
+            (r.reading for r in observation.fresh if r.reading is not None),
+            before.configuration if before else told,
+            self.catalogue,
+        )
+        return replace(observation, deployment=found.deployment), found
 
     def _live(self, observation: Observation) -> LiveHbm | None:
         """Memory as the fullest replica reports it, where its engine tells enough."""
@@ -139,6 +165,17 @@ class Reconciler:
             status=before.status if before else remembered.status,
             seen_at=before.seen_at if before else self.clock.now(),
         )
+
+
+def _others(observation: Observation, expected: Forecast, found: Effective) -> tuple[Finding, ...]:
+    """Findings on how the workload is made and its engines are configured."""
+    engine = observation.deployment.memory.engine
+    limit = (
+        admission_finding(engine, expected.capacity, found.admission_limit)
+        if found.arguments_known
+        else None
+    )
+    return (*observation.workload.findings, *found.findings, *((limit,) if limit else ()))
 
 
 def _learned(deployment: Deployment, remembered: Remembered) -> Learned:

@@ -1,6 +1,7 @@
 """Settings of the process itself: flags and `V4_` variables. Not of a V4Deployment."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -27,6 +28,12 @@ class Settings(BaseSettings):
     # Two operators with one name would take turns; with two names both would scale.
     lease_name: Annotated[str, Field(min_length=1)] = "v4-operator"
     lease_namespace: Annotated[str, Field(description="Empty: the operator's own.")] = ""
+    catalogue_dir: Annotated[
+        Path | None, Field(description="Your own checkpoints and devices, layered over ours.")
+    ] = None
+    prometheus_file: Annotated[
+        Path | None, Field(description="Prometheus servers that a V4Deployment may name.")
+    ] = None
     # A manifest must not make the operator read what listens beside it; test rigs have their pods
     # there.
     allow_loopback: bool = False

@@ -123,16 +123,20 @@ def emulator(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def operator(tmp_path: Path, emulator: str) -> Iterator[Running]:
+    running = begin(tmp_path, emulator)
+    yield running
+    running.end()
+
+
+def begin(tmp_path: Path, emulator: str) -> Running:
     manifests = tmp_path / "manifests"
-    manifests.mkdir()
-    running = Running(
+    manifests.mkdir(exist_ok=True)
+    return Running(
         tmp_path / "run.log",
         *("run", "--standalone", str(manifests), "--status-dir", str(tmp_path / "status")),
         *("--scaling", "emulated", "--emulator", emulator),
         *("--listen-port", "0", "--log-format", "json"),
     )
-    yield running
-    running.end()
 
 
 def page(operator: Running, path: str) -> str:
@@ -199,6 +203,36 @@ def test_sigterm_ends_it_cleanly_and_every_decision_was_logged(
     assert operator.end() == 0
     assert operator.events("stopping")
     assert all(line["sentence"] for line in operator.events("decision"))
+
+
+def test_what_was_learned_and_decided_outlives_the_process_and_what_is_gone_does_not(
+    tmp_path: Path, emulator: str, operator: Running
+) -> None:
+    for name in ("flash", "gone"):
+        write(tmp_path / "manifests", name, FLEET)
+    until(
+        lambda: s if (s := status(tmp_path, "flash")) and s["readyReplicas"] else None,
+        "a ready replica",
+    )
+    until(lambda: status(tmp_path, "gone"), "a status of the other")
+    assert operator.end() == 0
+    kept = {path.name for path in (tmp_path / "status").iterdir()}
+    assert {"default_flash.learned", "default_gone.learned"} < kept
+    (tmp_path / "manifests" / "gone.yaml").unlink()
+    before = status(tmp_path, "flash")
+    assert before is not None
+    again = begin(tmp_path, emulator)
+    until(lambda: True if status(tmp_path, "gone") is None else None, "the file to go")
+    until(lambda: next(iter(again.events("decision")), None), "a decision")
+    now = status(tmp_path, "flash")
+    assert again.end() == 0
+    assert now is not None
+    since = [
+        next(c["lastTransitionTime"] for c in each["conditions"] if c["type"] == "Ready")
+        for each in (before, now)
+    ]
+    assert since[0] == since[1]
+    assert not (tmp_path / "status" / "default_gone.learned").exists()
 
 
 def test_scaling_needs_its_port_named(tmp_path: Path) -> None:

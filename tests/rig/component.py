@@ -50,6 +50,11 @@ class Component:
         return self._running().pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def resident_bytes(self) -> int:
         """Memory it holds now."""
         fields = Path(f"/proc/{self.pid}/statm").read_text().split()

@@ -1,16 +1,20 @@
 """A V4Deployment with a pod template -> the Deployment and the Service that it owns. Pure.
 
-The same spec gives the same documents under every version of the operator. What a template says
+The same spec gives the same documents under every version of the operator, given what `settle` read
+back from the live ones. What a template says
 itself is left alone; what it leaves open is filled in for engines that take minutes to start and
 whose requests must not be cut. The number of replicas is never in here: whoever applies a document
 with a count owns the count, and takes it back when the document is applied again without one.
 """
 
+import json
 from copy import deepcopy
+from dataclasses import dataclass
+from hashlib import sha256
 from math import ceil
 from typing import Any
 
-from v4operator.act.render_args import arguments, command
+from v4operator.act.render_args import Limits, arguments, command
 from v4operator.estimate.startup import time_to_ready
 from v4operator.model.deployment import Deployment
 from v4operator.model.learned import StartUps
@@ -27,6 +31,9 @@ PRE_STOP_SECONDS = 15
 
 _AFTER_DRAIN_SECONDS = 30
 """An engine that was told to stop is gone within 6 s (SGLang 0.5.23, vLLM 0.33 observed 2.5 s)."""
+
+BASIS_ANNOTATION = "v4serving.dev/rendered-from"
+"""On an owned Deployment: the fingerprint of what its pod template was rendered from."""
 
 _LEAST_DRAIN_SECONDS = 600
 """The default of `drainTimeout`: whoever lowers it does not restart the fleet for a shorter grace
@@ -46,8 +53,43 @@ _READY_SINCE = (0, 5, 23)
 """SGLang's cheap `/ready`; `/health` of older ones costs a token and takes a second."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What of a pod template is decided once, and again only when the template changes anyway.
+
+    `admission_limit` is the number of running requests of one replica; `None` leaves the engine's.
+    """
+
+    grace_seconds: int
+    admission_limit: int | None = None
+
+
+def fresh(deployment: Deployment, admission_limit: int | None) -> Settled:
+    """What a template that is rendered now should settle on."""
+    drain = max(_LEAST_DRAIN_SECONDS, ceil(deployment.scaling.drain_timeout_seconds))
+    grace = drain + PRE_STOP_SECONDS + _AFTER_DRAIN_SECONDS
+    return Settled(grace_seconds=grace, admission_limit=admission_limit)
+
+
+def fingerprint(
+    deployment: Deployment, template: dict[str, Any], device_resource: str | None
+) -> str:
+    """What a pod template is rendered from, apart from what is settled, in 16 hexadecimal digits.
+
+    Twice the same means that the pods need not be replaced.
+    """
+    rendered = _template(deployment, template, device_resource, None)
+    text = json.dumps(rendered, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:16]
+
+
 def render_deployment(
-    deployment: Deployment, template: dict[str, Any], *, uid: str, device_resource: str | None
+    deployment: Deployment,
+    template: dict[str, Any],
+    *,
+    uid: str,
+    device_resource: str | None,
+    settled: Settled,
 ) -> dict[str, Any]:
     """The owned Deployment, without its number of replicas.
 
@@ -56,18 +98,23 @@ def render_deployment(
         template: its pod template, as a person wrote it; not changed.
         uid: of the V4Deployment, which owns the result.
         device_resource: what a container asks for to get a device, if that is known.
+        settled: what `settle` found.
     """
+    basis = {BASIS_ANNOTATION: fingerprint(deployment, template, device_resource)}
+    rollout = deployment.rollout
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(deployment, uid),
+        "metadata": {**_metadata(deployment, uid), "annotations": basis},
         "spec": {
             "selector": {"matchLabels": _labels(deployment)},
-            "template": _template(deployment, template, device_resource),
-            # One replica at a time makes room for its successor: there may be no spare device.
+            "template": _template(deployment, template, device_resource, settled),
             "strategy": {
                 "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+                "rollingUpdate": {
+                    "maxSurge": rollout.max_surge,
+                    "maxUnavailable": rollout.max_unavailable,
+                },
             },
             "progressDeadlineSeconds": _start_limit_seconds(deployment),
         },
@@ -111,28 +158,41 @@ def _labels(deployment: Deployment) -> dict[str, str]:
 
 
 def _template(
-    deployment: Deployment, template: dict[str, Any], device_resource: str | None
+    deployment: Deployment,
+    template: dict[str, Any],
+    device_resource: str | None,
+    settled: Settled | None,
 ) -> dict[str, Any]:
     made = deepcopy(template)
     metadata = made.setdefault("metadata", {})
     labels = metadata.get("labels") or {}
     metadata["labels"] = {**labels, **_labels(deployment), ROUTABLE_LABEL: "true"}
     spec = made.setdefault("spec", {})
-    drain = max(_LEAST_DRAIN_SECONDS, ceil(deployment.scaling.drain_timeout_seconds))
-    grace = drain + PRE_STOP_SECONDS + _AFTER_DRAIN_SECONDS
-    spec.setdefault("terminationGracePeriodSeconds", grace)
+    if settled is not None:
+        spec.setdefault("terminationGracePeriodSeconds", settled.grace_seconds)
     containers = spec.get("containers") or []
     if containers:
+        if "command" not in containers[0]:
+            _fill_command(deployment, containers[0], _limits(spec, settled))
         _fill_engine(deployment, containers[0], device_resource)
     return made
+
+
+def _limits(spec: dict[str, Any], settled: Settled | None) -> Limits:
+    """What the engine is told of the time that it has to end, and of the requests that it takes."""
+    if settled is None:
+        return Limits()
+    grace = int(spec["terminationGracePeriodSeconds"])
+    left = grace - PRE_STOP_SECONDS - _AFTER_DRAIN_SECONDS
+    return Limits(
+        running_requests=settled.admission_limit, drain_seconds=left if left > 0 else None
+    )
 
 
 def _fill_engine(
     deployment: Deployment, container: dict[str, Any], device_resource: str | None
 ) -> None:
     """The first container runs the engine. One with a command of its own keeps its arguments."""
-    if "command" not in container:
-        _fill_command(deployment, container)
     port = deployment.metrics_port
     container.setdefault("ports", [{"name": "http", "containerPort": port, "protocol": "TCP"}])
     limits = (container.get("resources") or {}).get("limits") or {}
@@ -146,11 +206,11 @@ def _fill_engine(
         container.setdefault(name, probe)
 
 
-def _fill_command(deployment: Deployment, container: dict[str, Any]) -> None:
+def _fill_command(deployment: Deployment, container: dict[str, Any], limits: Limits) -> None:
     program = command(deployment)
     if program is not None:
         container["command"] = program
-    line = arguments(deployment, container.get("args") or [])
+    line = arguments(deployment, container.get("args") or [], limits)
     if line:
         container["args"] = line
 

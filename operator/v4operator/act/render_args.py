@@ -6,7 +6,10 @@ pod. `estimate.engine_args` reads what is written here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
 
+from v4operator.act.render_buckets import vllm_buckets
 from v4operator.model.deployment import Deployment
 
 _Flag = tuple[tuple[str, ...], str | None]
@@ -20,6 +23,14 @@ _KV_WORDS = {
 """Where an engine calls a format of the KV cache otherwise than the resource does."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds that the engine is told: running requests of one replica, and seconds for its end."""
+
+    running_requests: int | None = None
+    drain_seconds: int | None = None
+
+
 def command(deployment: Deployment) -> list[str] | None:
     """The program with its model, for an image that would not start it by itself.
 
@@ -31,13 +42,13 @@ def command(deployment: Deployment) -> list[str] | None:
     return ["vllm", "serve", *([model] if model else [])] if engine in _FLAGS else None
 
 
-def arguments(deployment: Deployment, given: Sequence[str]) -> list[str]:
+def arguments(deployment: Deployment, given: Sequence[str], limits: Limits) -> list[str]:
     """All of them in this order: `given` in the container, those rendered, `engine.args`."""
     own = [*given, *deployment.memory.engine_args]
     named = {_name(argument) for argument in own if argument.startswith("--")}
     flags = _FLAGS.get(deployment.memory.engine)
     rendered: list[str] = []
-    for names, value in flags(deployment) if flags else ():
+    for names, value in flags(deployment, limits) if flags else ():
         if named.isdisjoint(names):
             rendered += [f"--{names[0]}"] if value is None else [f"--{names[0]}", value]
     return [*given, *rendered, *deployment.memory.engine_args]
@@ -53,7 +64,7 @@ def _model(deployment: Deployment) -> str | None:
     return None if memory.weight_bytes is not None else memory.checkpoint
 
 
-def _sglang(deployment: Deployment) -> Iterator[_Flag]:
+def _sglang(deployment: Deployment, limits: Limits) -> Iterator[_Flag]:
     memory, layout = deployment.memory, deployment.memory.layout
     model = _model(deployment)
     if model is not None:
@@ -74,9 +85,12 @@ def _sglang(deployment: Deployment) -> Iterator[_Flag]:
     if memory.max_context_tokens is not None:
         yield ("context-length",), str(memory.max_context_tokens)
     yield from _kv_cache_dtype(deployment)
+    if limits.running_requests is not None:
+        # Of all data-parallel ranks together, which share it out (SGLang's scheduler).
+        yield ("max-running-requests",), str(max(limits.running_requests, layout.data))
 
 
-def _vllm(deployment: Deployment) -> Iterator[_Flag]:
+def _vllm(deployment: Deployment, limits: Limits) -> Iterator[_Flag]:
     memory, layout = deployment.memory, deployment.memory.layout
     yield ("host",), "0.0.0.0"
     yield ("port",), str(deployment.metrics_port)
@@ -90,6 +104,16 @@ def _vllm(deployment: Deployment) -> Iterator[_Flag]:
     if memory.max_context_tokens is not None:
         yield ("max-model-len",), str(memory.max_context_tokens)
     yield from _kv_cache_dtype(deployment)
+    buckets = vllm_buckets(memory.engine_version) if memory.engine == "vllm" else None
+    if buckets is not None:
+        yield ("custom-histogram-buckets",), buckets
+    if limits.running_requests is not None:
+        # Of each data-parallel engine.
+        yield ("max-num-seqs",), str(ceil(limits.running_requests / layout.data))
+    if limits.drain_seconds is not None:
+        # Without it requests under way are aborted on SIGTERM (vllm#34730, in 0.18.0; the first
+        # release with V4 is 0.20.0). SGLang drains by itself.
+        yield ("shutdown-timeout",), str(limits.drain_seconds)
 
 
 def _kv_cache_dtype(deployment: Deployment) -> Iterator[_Flag]:
@@ -99,7 +123,7 @@ def _kv_cache_dtype(deployment: Deployment) -> Iterator[_Flag]:
         yield ("kv-cache-dtype",), words.get(memory.kv_cache_dtype, memory.kv_cache_dtype)
 
 
-_FLAGS: dict[str, Callable[[Deployment], Iterator[_Flag]]] = {
+_FLAGS: dict[str, Callable[[Deployment, Limits], Iterator[_Flag]]] = {
     "sglang": _sglang,
     "vllm": _vllm,
     "vllm-ascend": _vllm,

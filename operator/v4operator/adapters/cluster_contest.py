@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from v4operator.api.conditions import ConditionReason
 from v4operator.model.hbm import Finding
 
+UNNAMED = "another writer"
+"""Where the API does not say who wrote."""
+
 _REVERSALS = 3
 """One may be a person's deliberate act, two a slow pipeline; the third is a loop (DESIGN 3)."""
 

@@ -1,22 +1,24 @@
 """Keeps what was learned of each fleet in one ConfigMap, so that a new leader does not start blind.
 
+Beside it, who else has set a count: a fight that was given up is not taken up by the next leader.
+
 Small and versioned: the fits and the start-up times, not the evidence of the last minutes. Nothing
 depends on it: what cannot be read is learned again, what cannot be written is told and tried later.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
 
 import structlog
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic_core import PydanticSerializationError
 
+from v4operator.adapters.cluster_contest import Contest
 from v4operator.adapters.cluster_views import CONFIG_MAPS, Meta
 from v4operator.adapters.kube import KubeApi
 from v4operator.adapters.kube_errors import KubeConflict, KubeError, NotFound
 from v4operator.adapters.kube_resource import KubeResource
-from v4operator.adapters.kube_views import ObjectView, View
+from v4operator.adapters.kube_views import ObjectView
+from v4operator.adapters.learned_text import contest_of, contest_text, parsed, rendered
 from v4operator.model.learned import Learned
 from v4operator.runtime.ports import Clock, ObjectKey
 
@@ -24,9 +26,6 @@ log = structlog.get_logger()
 
 CONFIG_MAP = "v4-operator-learned"
 """Named in the operator's Role: it may touch no other."""
-
-_FORMAT = 1
-"""Another number is another layout, which is passed over."""
 
 _SAVE_SECONDS = 300.0
 """A fit changes within the hour; a crash may cost five minutes of it."""
@@ -38,14 +37,6 @@ _MOST_BYTES = 900_000
 class _ConfigMap(ObjectView):
     metadata: Meta
     data: dict[str, str] = Field(default_factory=dict)
-
-
-class _Entry(View):
-    format: int
-    learned: dict[str, Any]
-
-
-_LEARNED = TypeAdapter(Learned)
 
 
 class ClusterLearned:
@@ -68,29 +59,51 @@ class ClusterLearned:
         text = self._entries.get(_name(key))
         return None if text is None else parsed(text)
 
-    def note(self, key: ObjectKey, learned: Learned) -> None:
-        """What is to be kept from now on; written when it is due."""
+    async def contest(self, key: ObjectKey) -> Contest | None:
+        """What an earlier process has seen of other writers of its count."""
+        if not self._is_read:
+            await self._read_all()
+        text = self._entries.get(_contest_name(key))
+        return None if text is None else contest_of(text)
+
+    def note(self, key: ObjectKey, learned: Learned, contest: Contest | None) -> None:
+        """What is to be kept from now on; written when it is due, a reversal at once."""
         try:
             self._entries[_name(key)] = rendered(learned)
         except PydanticSerializationError as error:
             log.warning("learned_not_kept", v4deployment=str(key), reason=str(error))
+        name = _contest_name(key)
+        if contest is None or not contest.reversals:
+            gone = self._entries.pop(name, None)
+            self._due = self._due if gone is None else self._clock.now()
+            return
+        text = contest_text(contest)
+        if self._entries.get(name) != text:
+            self._entries[name], self._due = text, self._clock.now()
 
     def forget(self, key: ObjectKey) -> None:
         """The V4Deployment is gone."""
         self._entries.pop(_name(key), None)
+        self._entries.pop(_contest_name(key), None)
 
     async def save_if_due(self, present: Iterable[ObjectKey]) -> None:
         """Write, at most once in five minutes, if anything has changed.
 
         `present` are the V4Deployments that there are: what was kept of others is dropped.
         """
-        if self._clock.now() < self._due:
-            return
+        if self._clock.now() >= self._due:
+            await self.save(present)
+
+    async def save(self, present: Iterable[ObjectKey]) -> None:
+        """Write if anything has changed, as at a graceful end. Never raises for what the API says.
+
+        `present` as above.
+        """
         self._due = self._clock.now() + _SAVE_SECONDS
         if not self._is_read:
             await self._read_all()
         if self._is_read:
-            await self._save({_name(key) for key in present})
+            await self._save({name(key) for key in present for name in (_name, _contest_name)})
 
     async def _save(self, present: set[str]) -> None:
         data = _bounded({name: text for name, text in self._entries.items() if name in present})
@@ -123,32 +136,14 @@ class ClusterLearned:
         self._entries = {**view.data, **self._entries}
 
 
-def rendered(learned: Learned) -> str:
-    """As it is kept. Equal values give equal texts."""
-    lasting = replace(
-        learned,
-        tracks=(),
-        history=(),
-        block_started_at=None,
-        trend_replicas_per_second=0.0,
-        start_ups=replace(learned.start_ups, under_way=()),
-    )
-    body = _LEARNED.dump_json(lasting).decode()
-    return f'{{"format":{_FORMAT},"learned":{body}}}'
-
-
-def parsed(text: str) -> Learned | None:
-    """What was kept; `None` where it is of another format or no such thing."""
-    try:
-        entry = _Entry.model_validate_json(text)
-        return _LEARNED.validate_python(entry.learned) if entry.format == _FORMAT else None
-    except ValidationError:
-        return None
-
-
 def _name(key: ObjectKey) -> str:
     """A key of a ConfigMap: a namespace has no dot, so that this cannot be another's."""
     return f"{key.namespace}.{key.name}"
+
+
+def _contest_name(key: ObjectKey) -> str:
+    """No part of a name begins with a hyphen, so that this cannot be another's."""
+    return f"{_name(key)}.-contest"
 
 
 def _bounded(entries: dict[str, str]) -> dict[str, str]:

@@ -1,7 +1,15 @@
 """A pod -> a replica: its phase, why it is not ready, and the address of its engine."""
 
-from v4operator.adapters.cluster_views import ContainerStatus, PodView
+from v4operator.adapters.cluster_pod_views import ContainerStatus, PodView
 from v4operator.model.replica import Phase, Replica
+
+_REVISION_LABELS = (
+    "pod-template-hash",
+    "rollouts-pod-template-hash",
+    "controller-revision-hash",
+    "leaderworkerset.sigs.k8s.io/template-revision-hash",
+)
+"""Labels in which controllers note the template that a pod was made from."""
 
 _BROKEN = frozenset(
     {
@@ -15,6 +23,13 @@ _BROKEN = frozenset(
     }
 )
 """Reasons of the kubelet's for a container that does not start by waiting."""
+
+_LOOP_RESTARTS = 2
+"""Once may be a hiccup of the node or of the storage; what crashes again goes on crashing."""
+
+_LASTING_LIFE_SECONDS = 600.0
+"""A container that ran for so long before it crashed begins anew for the kubelet, too: it forgets
+its back-off."""
 
 
 def replica_of(pod: PodView, port: int) -> Replica:
@@ -67,7 +82,23 @@ def _brokenness(container: ContainerStatus) -> str | None:
         return f"{container.name}: {waiting.reason}{_last_end(container)}"
     if ended is not None and ended.exit_code != 0:
         return f"{container.name}: exited with {ended.exit_code} {ended.reason}".rstrip()
+    if _crashes_again_and_again(container):
+        return f"{container.name}: restarted {container.restart_count} times{_last_end(container)}"
     return None
+
+
+def _crashes_again_and_again(container: ContainerStatus) -> bool:
+    """Whether it has just been restarted and will most likely end as it did before.
+
+    Between two crashes such a container runs, and looks as if it were on its way up.
+    """
+    ended = container.last_state.terminated
+    if ended is None or ended.exit_code == 0 or container.restart_count < _LOOP_RESTARTS:
+        return False
+    if ended.started_at is None or ended.finished_at is None:
+        return True
+    life = ended.finished_at - ended.started_at
+    return life.total_seconds() < _LASTING_LIFE_SECONDS
 
 
 def _last_end(container: ContainerStatus) -> str:
@@ -86,3 +117,27 @@ def _ready_at(pod: PodView) -> float | None:
     if ready is None or ready.status != "True" or ready.last_transition_time is None:
         return None
     return ready.last_transition_time.timestamp()
+
+
+def last_ordinal(pods: tuple[PodView, ...]) -> str | None:
+    """The pod that a StatefulSet ends when its count is lowered."""
+    numbered = {
+        int(number): pod.metadata.name
+        for pod in pods
+        if (number := pod.metadata.name.rpartition("-")[2]).isdecimal()
+    }
+    return numbered[max(numbered)] if numbered else None
+
+
+def made_by(pods: tuple[PodView, ...], kind: str) -> bool:
+    """Whether a controller of that kind made any of them."""
+    makers = (pod.controller for pod in pods)
+    return any(maker is not None and maker.kind == kind for maker in makers)
+
+
+def mixed_revisions(pods: tuple[PodView, ...]) -> bool:
+    """Whether pods of two templates are there, which is what a rollout looks like."""
+    labels = [pod.metadata.labels for pod in pods if pod.metadata.deletion_timestamp is None]
+    return any(
+        len({each[name] for each in labels if name in each}) > 1 for name in _REVISION_LABELS
+    )

@@ -57,7 +57,7 @@ class ClusterStatus:
         Raises:
             KubeError: no good answer.
         """
-        return restored(key, (await self._look(key)).status)
+        return restored(key, await self.held(key))
 
     async def held(self, key: ObjectKey) -> dict[str, Any]:
         """The status document as it was last seen.

@@ -4,10 +4,17 @@ The stores are filled by reflectors. A V4Deployment finds its workload by name a
 pods by selector; the same ways lead back from a change to the key that has to be looked at.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from v4operator.adapters.cluster_views import SCALABLE, ClaimView, PodView, ScalableView
+from v4operator.adapters.cluster_pod_views import PodView
+from v4operator.adapters.cluster_views import (
+    SCALABLE,
+    ClaimView,
+    NodeView,
+    ScalableView,
+)
+from v4operator.model.running import NodeDevices
 from v4operator.runtime.ports import ObjectKey
 from v4operator.runtime.store import Store, Transition
 
@@ -25,7 +32,7 @@ class Target:
 
     @property
     def is_followed(self) -> bool:
-        """Whether objects of that kind are known here."""
+        """Whether objects of that kind are known here, or else asked for when needed."""
         return self.api_version == _APPS and self.kind in SCALABLE
 
     def __str__(self) -> str:
@@ -62,17 +69,26 @@ def _pods() -> Store[PodView]:
     return Store({"namespace": _namespace_index})
 
 
+def _nodes() -> Store[NodeView]:
+    return Store()
+
+
 def _scalables() -> dict[str, Store[ScalableView]]:
     return {kind: Store() for kind in SCALABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStores:
-    """The followed objects; `scalables` by the name of their kind."""
+    """The followed objects; `scalables` by the name of their kind.
+
+    `missing` tells, for a resource that may be out of reach, why it is not known (`None`: it is).
+    """
 
     claims: Store[ClaimView] = field(default_factory=_claims)
     pods: Store[PodView] = field(default_factory=_pods)
     scalables: dict[str, Store[ScalableView]] = field(default_factory=_scalables)
+    nodes: Store[NodeView] = field(default_factory=_nodes)
+    missing: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
     def scalable(self, target: Target) -> ScalableView | None:
         """The workload itself, where it is there and of a kind that is followed."""
@@ -86,6 +102,17 @@ class ClusterStores:
             for pod in self.pods.find("namespace", scalable.metadata.namespace)
             if pod.is_counted and selector.matches(pod.metadata.labels)
         )
+
+    def nodes_missing(self) -> str | None:
+        """Why nodes are not known, or `None` where they are or nobody asked for them."""
+        told = self.missing.get("nodes")
+        return told() if told else None
+
+    def nodes_of(self, pods: Iterable[PodView]) -> tuple[NodeDevices, ...]:
+        """The devices of the nodes that pods run on, as far as nodes are known."""
+        names = sorted({pod.spec.node_name for pod in pods})
+        found = (self.nodes.get(ObjectKey("", name)) for name in names)
+        return tuple(node.devices for node in found if node is not None)
 
     def concerned_by_pod(self, transition: Transition[PodView]) -> Iterable[ObjectKey]:
         """The V4Deployments whose workloads select the pod as it was or as it is."""

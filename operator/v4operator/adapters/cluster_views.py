@@ -8,14 +8,16 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from v4operator.act.render import ROUTABLE_LABEL
 from v4operator.adapters.cluster_selector import Selector
 from v4operator.adapters.kube_request import Kind
 from v4operator.adapters.kube_views import ObjectMeta, ObjectView, View
 from v4operator.api.v1alpha1 import GROUP, VERSION
+from v4operator.model.running import NodeDevices
+from v4operator.model.units import MIB
 
 V4DEPLOYMENTS = Kind(group=GROUP, version=VERSION, plural="v4deployments")
 PODS = Kind(group="", version="v1", plural="pods")
+NODES = Kind(group="", version="v1", plural="nodes", namespaced=False)
 SERVICES = Kind(group="", version="v1", plural="services")
 CONFIG_MAPS = Kind(group="", version="v1", plural="configmaps")
 SCALABLE = {
@@ -23,6 +25,8 @@ SCALABLE = {
     "StatefulSet": Kind(group="apps", version="v1", plural="statefulsets"),
 }
 """Kinds of workload that are followed, by the name under which a manifest knows them."""
+
+_PRODUCT_LABEL, _MEMORY_LABEL = "nvidia.com/gpu.product", "nvidia.com/gpu.memory"
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """On a pod: of those that a ReplicaSet could end, the cheapest goes."""
@@ -68,87 +72,36 @@ class ClaimView(ObjectView):
         }
 
 
-class Condition(View):
-    """One condition of a pod."""
+class Owner(View):
+    """Who an object belongs to."""
 
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
-    last_transition_time: datetime | None = None
-
-
-class Waiting(View):
-    """Why a container does not run yet, or not again."""
-
-    reason: str = ""
-    message: str = ""
+    uid: str
+    kind: str = ""
+    name: str = ""
+    controller: bool = False
 
 
-class Terminated(View):
-    """How a container ended."""
+class NodeMeta(ObjectMeta):
+    """No version: a node tells every few minutes that it is there, which is no change here."""
 
-    exit_code: int = 0
-    reason: str = ""
-
-
-class ContainerState(View):
-    """At most one of the two is there; neither while it runs."""
-
-    waiting: Waiting | None = None
-    terminated: Terminated | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
-class ContainerStatus(View):
-    """One container of a pod."""
+class NodeView(ObjectView):
+    """A node, of which the labels count."""
 
-    name: str
-    restart_count: int = 0
-    state: ContainerState = ContainerState()
-    last_state: ContainerState = ContainerState()
-
-
-class PodStatus(View):
-    """How a pod is."""
-
-    phase: str = ""
-    pod_ip: str = Field(default="", alias="podIP")
-    conditions: tuple[Condition, ...] = ()
-    container_statuses: tuple[ContainerStatus, ...] = ()
-
-
-class PodSpec(View):
-    """Where a pod is."""
-
-    node_name: str = ""
-
-
-class PodMeta(Meta):
-    """With the time of its creation."""
-
-    creation_timestamp: datetime
-
-
-class PodView(ObjectView):
-    """A pod."""
-
-    metadata: PodMeta
-    spec: PodSpec = PodSpec()
-    status: PodStatus = PodStatus()
+    metadata: NodeMeta
 
     @property
-    def is_counted(self) -> bool:
-        """Whether it is there for its controller, if only on its way out: one that ended is not."""
-        return self.status.phase not in {"Succeeded", "Failed"}
-
-    @property
-    def is_routable(self) -> bool:
-        """Whether it was not taken out of routing."""
-        return self.metadata.labels.get(ROUTABLE_LABEL) != "false"
-
-    def condition(self, kind: str) -> Condition | None:
-        """The condition of that type."""
-        return next((each for each in self.status.conditions if each.type == kind), None)
+    def devices(self) -> NodeDevices:
+        """What GPU feature discovery has found on it; memory is in the driver's MiB."""
+        labels = self.metadata.labels
+        size = labels.get(_MEMORY_LABEL, "")
+        return NodeDevices(
+            node=self.metadata.name,
+            product=labels.get(_PRODUCT_LABEL),
+            driver_bytes=int(size) * MIB if size.isdecimal() else None,
+        )
 
 
 class Writer(View):
@@ -169,13 +122,6 @@ class Writer(View):
         wrote = "f:replicas" in (fields.get("f:spec") or {})
         kept = {name: raw[name] for name in ("manager", "operation", "time") if name in raw}
         return {**kept, "wroteCount": wrote}
-
-
-class Owner(View):
-    """Who an object belongs to."""
-
-    uid: str
-    controller: bool = False
 
 
 class ScalableMeta(Meta):

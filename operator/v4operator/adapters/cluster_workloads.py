@@ -6,23 +6,30 @@ more, can only conflict.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from v4operator.act.ports import Outcome
 from v4operator.act.render import ROUTABLE_LABEL
-from v4operator.adapters.cluster_contest import Contest
-from v4operator.adapters.cluster_findings import ENDPOINTS, workload_findings
-from v4operator.adapters.cluster_pods import replica_of
+from v4operator.adapters.cluster_contest import UNNAMED, Contest
+from v4operator.adapters.cluster_engine import running_engine
+from v4operator.adapters.cluster_findings import ENDPOINTS, permission_denied, workload_findings
+from v4operator.adapters.cluster_pod_views import PodView
+from v4operator.adapters.cluster_pods import (
+    last_ordinal,
+    made_by,
+    mixed_revisions,
+    replica_of,
+)
+from v4operator.adapters.cluster_scales import ClusterScales
 from v4operator.adapters.cluster_stores import ClusterStores, Target, target_of
 from v4operator.adapters.cluster_views import (
     DELETION_COST,
     PODS,
     SCALABLE,
-    PodView,
     ScalableView,
 )
 from v4operator.adapters.kube import KubeApi
-from v4operator.adapters.kube_errors import KubeConflict, KubeError
+from v4operator.adapters.kube_errors import Forbidden, KubeConflict, KubeError
 from v4operator.adapters.kube_resource import FIELD_MANAGER, KubeResource
 from v4operator.model.deployment import Deployment, Key
 from v4operator.model.effects import Effect, SetReplicas, SetRoutable
@@ -34,6 +41,26 @@ _VICTIM_COST = "-1000"
 """Below the default of 0 and below what people use to prefer one pod to another."""
 
 _STEPPED_DOWN = "another operator may lead by now"
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of one workload; `refused` is the rule that a write lacked."""
+
+    contest: Contest | None = None
+    first_ready: dict[tuple[str, str], float] = field(default_factory=dict)
+    refused: str | None = None
+
+    def replicas(self, port: int, pods: tuple[PodView, ...]) -> tuple[Replica, ...]:
+        """One a pod, with the time when it first was ready.
+
+        The API tells the last one only, and an engine that was unready for a moment did not take
+        all its life to start.
+        """
+        replicas = {(p.metadata.name, p.metadata.uid): replica_of(p, port) for p in pods}
+        first = {pod: self.first_ready.get(pod, r.ready_at) for pod, r in replicas.items()}
+        self.first_ready = {pod: time for pod, time in first.items() if time is not None}
+        return tuple(replace(r, ready_at=first[pod]) for pod, r in replicas.items())
 
 
 class ClusterWorkloads:
@@ -50,8 +77,8 @@ class ClusterWorkloads:
         self._stores = stores
         self._is_leading = is_leading
         self._endpoints = endpoints
-        self._contests: dict[Key, Contest] = {}
-        self._first_ready: dict[Key, dict[str, float]] = {}
+        self._known: dict[Key, _Known] = {}
+        self._scales = ClusterScales(api)
         self._pods = KubeResource(api, PODS, PodView)
         self._scalables = {
             kind: KubeResource(api, resource, ScalableView) for kind, resource in SCALABLE.items()
@@ -61,25 +88,39 @@ class ClusterWorkloads:
         """The workload and its replicas as they were last seen.
 
         Raises:
-            WorkloadUnavailable: there is none of that name, or of no kind that is followed.
+            AccessRefused: it may not be read.
+            WorkloadUnavailable: there is none of that name, or of no kind that can be scaled.
         """
         target = self._target(deployment.key)
         if target is None:
             workload = await self._endpoints.read(deployment)
             return replace(workload, findings=(ENDPOINTS,))
-        scalable = self._scalable(target)
+        scalable = await self._scalable(target)
         pods = self._stores.pods_of(scalable)
-        contest = self._contest(deployment, scalable)
+        known = self._known.setdefault(deployment.key, _Known())
+        known.contest = _contest(known.contest, deployment, target, scalable)
+        nodes = self._stores.nodes_of(pods)
+        followed = scalable if target.is_followed else None
         return Workload(
             desired=scalable.spec.replicas,
             version=scalable.metadata.resource_version,
-            replicas=self._replicas(deployment, pods),
+            replicas=known.replicas(deployment.metrics_port, pods),
             selector=str(scalable.spec.selector),
             findings=(
-                *contest.findings(),
-                *workload_findings(target, scalable, pods, self._stores),
+                *permission_denied(known.refused),
+                *known.contest.findings(),
+                *workload_findings(
+                    target,
+                    scalable,
+                    pods,
+                    self._stores,
+                    deployment.scaling.drain_timeout_seconds,
+                ),
             ),
-            next_to_go=_last_ordinal(pods) if target.kind == "StatefulSet" else None,
+            next_to_go=last_ordinal(pods) if _by_ordinal(target, pods) else None,
+            running=running_engine(pods, followed, deployment.metrics_port),
+            nodes=nodes,
+            nodes_unreadable=None if nodes else self._stores.nodes_missing(),
         )
 
     async def write(self, key: Key, effect: Effect) -> tuple[Outcome, str]:
@@ -90,65 +131,49 @@ class ClusterWorkloads:
             target = self._target(key)
             if target is None:
                 return Outcome.REFUSED, "endpoints have no count"
-            scalable = self._scalable(target)
+            scalable = await self._scalable(target)
         except WorkloadUnavailable as error:
             return Outcome.REFUSED, str(error)
+        known = self._known.setdefault(key, _Known())
         if isinstance(effect, SetReplicas):
-            return await self._set_count(key, target, scalable, effect)
-        return await _attempt(self._set_routable(scalable, effect))
+            return await self._set_count(known, target, scalable, effect)
+        return await _attempt(known, self._set_routable(scalable, effect))
 
     def forget(self, key: Key) -> None:
         """The V4Deployment is gone."""
-        self._contests.pop(key, None)
-        self._first_ready.pop(key, None)
+        self._known.pop(key, None)
 
-    def _replicas(self, deployment: Deployment, pods: tuple[PodView, ...]) -> tuple[Replica, ...]:
-        """One a pod, with the time when it first was ready.
+    def contest(self, key: Key) -> Contest | None:
+        """What is known of other writers of the count, to be kept for the next process."""
+        known = self._known.get(key)
+        return known.contest if known else None
 
-        The API tells the last one only, and an engine that was unready for a moment did not take
-        all its life to start.
-        """
-        known, seen = self._first_ready.get(deployment.key, {}), {}
-        replicas = []
-        for pod in pods:
-            uid, replica = pod.metadata.uid, replica_of(pod, deployment.metrics_port)
-            first = known.get(uid, replica.ready_at)
-            if first is not None:
-                seen[uid] = first
-            replicas.append(replace(replica, ready_at=first))
-        self._first_ready[deployment.key] = seen
-        return tuple(replicas)
-
-    def _contest(self, deployment: Deployment, scalable: ScalableView) -> Contest:
-        known = self._contests.get(deployment.key, Contest(generation=deployment.generation))
-        contest = self._contests[deployment.key] = known.seen(
-            generation=deployment.generation,
-            count=scalable.spec.replicas,
-            writer=scalable.count_writer,
-            own=FIELD_MANAGER,
-        )
-        return contest
+    def resume(self, key: Key, contest: Contest | None) -> None:
+        """What an earlier process has kept."""
+        self._known.setdefault(key, _Known(contest=contest))
 
     async def _set_count(
-        self, key: Key, target: Target, scalable: ScalableView, effect: SetReplicas
+        self, known: _Known, target: Target, scalable: ScalableView, effect: SetReplicas
     ) -> tuple[Outcome, str]:
-        contest = self._contests.get(key)
+        contest = known.contest
         if contest is not None and contest.is_lost:
             return Outcome.REFUSED, f"{contest.rival} sets the count too: not fought over"
-        outcome, message = await _attempt(self._set_replicas(target, scalable, effect))
+        outcome, message = await _attempt(known, self._set_replicas(target, scalable, effect))
         if outcome is Outcome.DONE and contest is not None:
-            self._contests[key] = contest.written(effect.count)
+            known.contest = contest.written(effect.count)
         return outcome, message
 
     async def _set_replicas(
         self, target: Target, scalable: ScalableView, effect: SetReplicas
     ) -> tuple[Outcome, str]:
         if effect.count < effect.expected and effect.victim is not None:
-            if scalable.rolls_out:
+            pods = self._stores.pods_of(scalable)
+            if scalable.rolls_out or (not target.is_followed and mixed_revisions(pods)):
                 return Outcome.CONFLICT, f"{target}: a rollout is under way"
-            if target.kind == "Deployment":
+            if target.kind == "Deployment" or made_by(pods, "ReplicaSet"):
                 await self._make_cheapest(ObjectKey(target.key.namespace, effect.victim))
-        await self._scalables[target.kind].set_scale(target.key, effect.count, effect.version)
+        resource = await self._resource(target)
+        await resource.set_scale(target.key, effect.count, effect.version)
         return Outcome.DONE, f"replicas {effect.expected} -> {effect.count}"
 
     async def _make_cheapest(self, key: ObjectKey) -> None:
@@ -182,7 +207,7 @@ class ClusterWorkloads:
             )
             return Outcome.REFUSED, reason
         pod = self._pod(key)
-        usual = scalable.spec.template.metadata.get("labels", {}).get(ROUTABLE_LABEL)
+        usual = self._usual_label(scalable)
         change = {
             "resourceVersion": pod.metadata.resource_version,
             "labels": {ROUTABLE_LABEL: usual if effect.routable else "false"},
@@ -192,18 +217,29 @@ class ClusterWorkloads:
         await self._pods.merge(key, {"metadata": change})
         return Outcome.DONE, f"{effect.replica} {'in' if effect.routable else 'out of'} routing"
 
+    def _usual_label(self, scalable: ScalableView) -> str | None:
+        """The routing label that pods are made with: the template's, else that of the others."""
+        template = scalable.spec.template
+        if template.metadata or template.spec:
+            usual: str | None = (template.metadata.get("labels") or {}).get(ROUTABLE_LABEL)
+            return usual
+        labels = (pod.metadata.labels for pod in self._stores.pods_of(scalable) if pod.is_routable)
+        return next((each[ROUTABLE_LABEL] for each in labels if ROUTABLE_LABEL in each), None)
+
     def _target(self, key: Key) -> Target | None:
         claim = self._stores.claims.get(ObjectKey(key.namespace, key.name))
         if claim is None:
             raise WorkloadUnavailable(f"V4Deployment {key} is gone")
         return target_of(claim)
 
-    def _scalable(self, target: Target) -> ScalableView:
+    async def _resource(self, target: Target) -> KubeResource[ScalableView]:
+        if target.is_followed:
+            return self._scalables[target.kind]
+        return await self._scales.resource(target)
+
+    async def _scalable(self, target: Target) -> ScalableView:
         if not target.is_followed:
-            kinds = " and ".join(SCALABLE)
-            raise WorkloadUnavailable(
-                f"{target.api_version} {target.kind} cannot be adopted; {kinds} of apps/v1 can"
-            )
+            return await self._scales.read(target)
         found = self._stores.scalable(target)
         if found is None:
             there = sorted(key.name for key, _ in self._namesakes(target))
@@ -227,20 +263,34 @@ _NAMED = 5
 """Names in a message: enough to see a slip of the pen."""
 
 
-async def _attempt(work: Awaitable[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+async def _attempt(known: _Known, work: Awaitable[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+    """The outcome of a write; a missing right is remembered until one goes through."""
     try:
-        return await work
+        outcome, message = await work
     except KubeConflict as error:
         return Outcome.CONFLICT, str(error)
+    except Forbidden as error:
+        known.refused = str(error)
+        return Outcome.REFUSED, str(error)
     except KubeError as error:
         return Outcome.REFUSED, str(error)
+    if outcome is Outcome.DONE:
+        known.refused = None
+    return outcome, message
 
 
-def _last_ordinal(pods: tuple[PodView, ...]) -> str | None:
-    """The pod that a StatefulSet ends when its count is lowered."""
-    numbered = {
-        int(number): pod.metadata.name
-        for pod in pods
-        if (number := pod.metadata.name.rpartition("-")[2]).isdecimal()
-    }
-    return numbered[max(numbered)] if numbered else None
+def _by_ordinal(target: Target, pods: tuple[PodView, ...]) -> bool:
+    return target.kind == "StatefulSet" or made_by(pods, "StatefulSet")
+
+
+def _contest(
+    known: Contest | None, deployment: Deployment, target: Target, scalable: ScalableView
+) -> Contest:
+    """Of a kind that is not followed nobody tells who wrote: whoever it was, it was not us."""
+    contest = known or Contest(generation=deployment.generation)
+    return contest.seen(
+        generation=deployment.generation,
+        count=scalable.spec.replicas,
+        writer=scalable.count_writer if target.is_followed else UNNAMED,
+        own=FIELD_MANAGER,
+    )

@@ -61,6 +61,7 @@ class KubeApi:
         configuration.client_session_kwargs = {"cookie_jar": aiohttp.DummyCookieJar()}
         self._client = ApiClient(configuration)
         self._client.user_agent = _USER_AGENT
+        credentials.attach(self._client.rest_client.ssl_context)
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,6 +138,7 @@ class KubeApi:
         self, request: KubeRequest, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         code = _NO_ANSWER
+        await self._credentials.refresh()  # the library asks for it only where there is a token
         try:
             method, url, headers, body, _ = await self._client.param_serialize(
                 request.method,

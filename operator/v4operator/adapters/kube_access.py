@@ -1,12 +1,13 @@
 """Where the API server is and how to show who one is: in the cluster, or by a kubeconfig.
 
-Tokens do not last: what was read is read again after a minute, as client-go does, and at once when
-the server has refused it. Certificates are read once; a new authority needs a restart.
+Tokens and certificates do not last: what was read is read again after a minute, as client-go does,
+and a token at once when the server has refused it. A new authority joins those that are trusted.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ import structlog
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
-from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, load_kube_config
+from kubernetes.aio.config.kube_config import (
+    KUBE_CONFIG_DEFAULT_LOCATION,
+    list_kube_config_contexts,
+    load_kube_config,
+)
 from yaml import YAMLError
 
 from v4operator.adapters.kube_errors import Unavailable
@@ -34,8 +39,12 @@ _TOKEN = "BearerToken"
 _Read = Callable[[Configuration], Awaitable[None]]
 
 
+_Stamp = tuple[str, int, int]
+"""A file as it was read: its path, time of change and size."""
+
+
 class Credentials:
-    """Keeps a configuration's token fresh. One for each connection."""
+    """Keeps a configuration's token and certificates fresh. One for each connection."""
 
     def __init__(self, configuration: Configuration, read: _Read, clock: Clock) -> None:
         self.configuration = configuration
@@ -43,8 +52,10 @@ class Credentials:
         self._clock = clock
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._context: ssl.SSLContext | None = None
+        self._loaded: tuple[_Stamp, ...] = ()
         # The library asks this before each request that carries a token.
-        configuration.refresh_api_key_hook = self._refresh  # type: ignore[assignment]
+        configuration.refresh_api_key_hook = self._hook  # type: ignore[assignment]
 
     async def read(self) -> None:
         """Read for the first time.
@@ -61,12 +72,15 @@ class Credentials:
         """Read again because the server refused the token; whether there is another one now."""
         before = self.configuration.api_key.get(_TOKEN)
         self._read_at = float("-inf")
-        await self._refresh(self.configuration)
+        await self.refresh()
         return self.configuration.api_key.get(_TOKEN) != before
 
-    async def _refresh(self, configuration: Configuration) -> None:
+    def attach(self, context: ssl.SSLContext) -> None:
+        """Keep the certificates of `context`, which has just read them, those of the files."""
+        self._context, self._loaded = context, tuple(self._stamps())
+
+    async def refresh(self) -> None:
         """Read again if it is time. What cannot be read leaves the old token, which may do yet."""
-        del configuration  # the library hands over what is known here
         async with self._reading:
             if self._clock.now() < self._read_at + _READ_AGAIN_SECONDS:
                 return
@@ -76,8 +90,38 @@ class Credentials:
                 self._read_at = self._clock.now()
                 log.warning("credentials_not_read", reason=type(error).__name__)
 
+    async def _hook(self, configuration: Configuration) -> None:
+        del configuration  # the library hands over what is known here
+        await self.refresh()
+
+    def _stamps(self) -> Iterator[_Stamp]:
+        configuration = self.configuration
+        files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+        for file in files:
+            if file:
+                status = Path(file).stat()
+                yield str(file), status.st_mtime_ns, status.st_size
+
+    def _reload(self) -> None:
+        """Certificates that changed; for connections that are made from now on.
+
+        Raises:
+            OSError: they are missing or not what they should be.
+        """
+        stamps = tuple(self._stamps())
+        if self._context is None or stamps == self._loaded:
+            return
+        configuration = self.configuration
+        if configuration.ssl_ca_cert:
+            self._context.load_verify_locations(configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            self._context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        self._loaded = stamps
+        log.info("certificates_read_again")
+
     async def _read_now(self) -> None:
         await self._read(self.configuration)
+        self._reload()
         self._read_at = self._clock.now()
         keys: dict[str, Any] = self.configuration.api_key
         if _TOKEN in keys:
@@ -112,6 +156,20 @@ async def access(
     credentials = Credentials(configuration, read, clock)
     await credentials.read()
     return credentials
+
+
+def chosen_namespace(*, kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """The namespace that kubectl takes where none is named; `default` where none is chosen."""
+    file = KUBE_CONFIG_DEFAULT_LOCATION if kubeconfig is None else str(kubeconfig)
+    try:
+        contexts, current = list_kube_config_contexts(file)  # type: ignore[no-untyped-call]
+        chosen = current if context is None else {c["name"]: c for c in contexts}[context]
+        return str(chosen["context"].get("namespace") or _NO_NAMESPACE)
+    except (*_NO_KUBECONFIG, *_UNREADABLE):
+        return _NO_NAMESPACE  # `access` says what is wrong with the file
+
+
+_NO_NAMESPACE = "default"
 
 
 def _service_account(folder: Path) -> _Read:

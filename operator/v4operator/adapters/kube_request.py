@@ -46,8 +46,10 @@ class Kind:
 class KubeRequest:
     """A request before it is sent. An empty namespace is all of them, or none for its kind.
 
+    `behind` is the path that a proxy subresource is to ask its pod for.
+
     Raises:
-        ValueError: namespace or name could lead out of the path.
+        ValueError: namespace, name or a part of `behind` could lead out of the path.
     """
 
     verb: Verb
@@ -58,9 +60,11 @@ class KubeRequest:
     query: tuple[tuple[str, str], ...] = ()
     body: dict[str, Any] | None = None
     content_type: str = "application/json"
+    behind: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for what, value in (("namespace", self.namespace), ("name", self.name)):
+        parts = (("part of a path", part) for part in self.behind)
+        for what, value in (("namespace", self.namespace), ("name", self.name), *parts):
             if value and not _SEGMENT.fullmatch(value):
                 raise ValueError(f"{value!r} is no {what} that an object of {self.kind} could have")
 
@@ -78,7 +82,8 @@ class KubeRequest:
     def path(self) -> str:
         """The path, quoted."""
         scope = f"namespaces/{self.namespace}" if self.namespace else ""
-        parts = (self.kind.root, scope, self.kind.plural, self.name, self.subresource)
+        named = (self.kind.plural, self.name, self.subresource, *self.behind)
+        parts = (self.kind.root, scope, *named)
         return quote("/".join(part for part in parts if part))
 
     @property

@@ -35,12 +35,18 @@ class Count(View):
     replicas: int = 0
 
 
+class ScaleStatus(Count):
+    """With the pods that it counts, as `kubectl -l` takes them."""
+
+    selector: str = ""
+
+
 class Scale(ObjectView):
     """What the `scale` subresource says: asked for, and there."""
 
     metadata: ScaleMeta
     spec: Count = Count()
-    status: Count = Count()
+    status: ScaleStatus = ScaleStatus()
 
 
 class KubeResource(Generic[V]):

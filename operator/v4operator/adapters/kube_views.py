@@ -47,6 +47,7 @@ class ObjectView(View):
 
 V = TypeVar("V", bound=ObjectView)
 Item = TypeVar("Item")
+_Shape = TypeVar("_Shape", bound=View)
 
 
 class _ListMeta(View):
@@ -165,6 +166,15 @@ class Decoder(Generic[V]):
 
     def _changed(self, view: V, version: str) -> Changed[V]:
         return Changed(key=view.metadata.key, view=view, version=version)
+
+
+def decoded(view: type[_Shape], request: KubeRequest, body: bytes) -> _Shape:
+    """An answer that is no object, such as a list of what is served.
+
+    Raises:
+        Unavailable: it does not fit the view.
+    """
+    return _parsed(TypeAdapter(view), request, body)
 
 
 def explained(error: ValidationError) -> str:

@@ -38,5 +38,6 @@ class ConditionReason(StrEnum):
     AUTOMATIC = "Automatic"
     WITHIN_BOUNDS = "WithinBounds"
     SCALING_CONTESTED = "ScalingContested"
+    PERMISSION_DENIED = "PermissionDenied"
     LIVE = "Live"
     KV_DEMAND_EXCEEDS_POOL = "KVDemandExceedsPool"

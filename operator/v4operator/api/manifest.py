@@ -23,7 +23,16 @@ from v4operator.api.v1alpha1 import (
 )
 from v4operator.catalogue import load, resolve
 from v4operator.model.catalogue import Catalogue
-from v4operator.model.deployment import Deployment, Key, MemoryPlan, Objectives, Scaling, Schedule
+from v4operator.model.deployment import (
+    Cost,
+    Deployment,
+    Key,
+    MemoryPlan,
+    Objectives,
+    Rollout,
+    Scaling,
+    Schedule,
+)
 from v4operator.model.layout import Layout
 from v4operator.model.problem import InputError, Problem, nearest
 
@@ -137,7 +146,16 @@ def _deployment(resource: V4Deployment) -> Deployment:
         metrics_port=spec.engine.metrics.port or DEFAULT_METRICS_PORT[spec.engine.name],
         metrics_path=spec.engine.metrics.path or DEFAULT_METRICS_PATH[spec.engine.name],
         metrics_interval_seconds=spec.metrics.interval,
+        metrics_server=spec.metrics.server,
         replicas=spec.replicas,
+        cost=Cost(
+            device_usd_per_hour=spec.cost.device_per_hour,
+            budget_usd_per_hour=spec.cost.budget_per_hour,
+        ),
+        rollout=Rollout(
+            max_surge=spec.workload.rollout.max_surge,
+            max_unavailable=spec.workload.rollout.max_unavailable,
+        ),
     )
 
 

@@ -41,7 +41,8 @@ class BehaviorSpec(Spec):
         Duration,
         Field(
             description="How long a replica that is taken out may finish its requests. "
-            "Default 10m: a reasoning answer of 16k tokens at 33 ms takes nine minutes."
+            "Default 10m: a reasoning answer of 16k tokens at 33 ms takes nine minutes. A change "
+            "replaces no pod: their grace period follows with the next rollout."
         ),
     ] = 600.0
 

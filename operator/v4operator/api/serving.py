@@ -34,7 +34,6 @@ class ModelSpec(Spec):
     checkpoint: Annotated[
         str | None,
         Field(max_length=200, description="Published checkpoint, by its name in the catalogue."),
-        PrinterColumn(name="Checkpoint"),
         Selectable(),
     ] = None
     custom: Annotated[

@@ -43,7 +43,6 @@ class ObservedPart(StatusPart):
     decode_tokens_per_second: Annotated[
         float | None,
         Field(description="Tokens that are decoded a second."),
-        PrinterColumn(name="TPS"),
     ]
     prompt_tokens_per_second: Annotated[
         float | None, Field(description="Prompt tokens that are taken in a second.")
@@ -51,7 +50,6 @@ class ObservedPart(StatusPart):
     kv_usage_ratio: Annotated[
         float | None,
         Field(description="Mean share of the KV cache in use, 0 to 1."),
-        PrinterColumn(name="KV"),
     ]
     running_requests: Annotated[float | None, Field(description="Requests that decode now.")]
     waiting_requests: Annotated[float | None, Field(description="Requests that queue inside.")]
@@ -85,9 +83,7 @@ class CapacityPart(StatusPart):
 class HbmPart(StatusPart):
     """The verdict on memory, per device."""
 
-    verdict: Annotated[
-        Word, Field(description="fits, fits-tight, or what fails first."), PrinterColumn(name="HBM")
-    ]
+    verdict: Annotated[Word, Field(description="fits, fits-tight, or what fails first.")]
     sentence: Annotated[Sentence, Field(description="The verdict with its figures.")]
     budget_bytes: Annotated[int | None, Field(description="What may be filled.")]
     required_bytes: Annotated[int | None, Field(description="What is asked for.")]
@@ -101,9 +97,7 @@ class HbmPart(StatusPart):
 class ThroughputPart(StatusPart):
     """The verdict on the fleet's speed."""
 
-    verdict: Annotated[
-        Word, Field(description="Healthy, or what is wrong."), PrinterColumn(name="Status")
-    ]
+    verdict: Annotated[Word, Field(description="Healthy, or what is wrong.")]
     replica: Annotated[Name | None, Field(description="The replica that it names, if any.")]
     sentence: Annotated[Sentence, Field(description="The verdict with its figures.")]
 
@@ -165,6 +159,16 @@ class FindingPart(StatusPart):
     hint: Annotated[Sentence | None, Field(description="What would help.")]
 
 
+class ConfiguredPart(StatusPart):
+    """One value of the effective configuration of an engine."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["name"]})
+
+    name: Annotated[Word, Field(description="What is configured.")]
+    value: Annotated[Sentence, Field(description="Its value.")]
+    source: Annotated[Name, Field(description="Who says so: engine, a pod, or spec.")]
+
+
 class ConditionPart(StatusPart):
     """One condition, as Kubernetes has them."""
 
@@ -185,6 +189,26 @@ class ConditionPart(StatusPart):
         ),
     ]
     observed_generation: Annotated[int, Field(description="Generation of the spec it is about.")]
+
+
+class ColumnsPart(StatusPart):
+    """What `kubectl get` shows; `-` is not known."""
+
+    checkpoint: Annotated[
+        Word, Field(description="Without whose it is."), PrinterColumn(name="Checkpoint")
+    ]
+    tokens_per_second: Annotated[
+        Word, Field(description="Tokens that are decoded a second."), PrinterColumn(name="TPS")
+    ]
+    kv: Annotated[Word, Field(description="KV cache in use."), PrinterColumn(name="KV")]
+    hbm: Annotated[
+        Word,
+        Field(description="What a device holds, else would hold, of its budget."),
+        PrinterColumn(name="HBM"),
+    ]
+    state: Annotated[
+        Word, Field(description="Healthy, or what is wrong."), PrinterColumn(name="Status")
+    ]
 
 
 class V4DeploymentStatus(StatusPart):
@@ -219,6 +243,16 @@ class V4DeploymentStatus(StatusPart):
         Field(max_length=_LISTED, description="What a person should know."),
         Atomic(),
     ]
+    configuration: Annotated[
+        list[ConfiguredPart],
+        Field(
+            max_length=_LISTED,
+            description="The engine's configuration that is planned with: what the engine reports "
+            "over what its pod says over the spec.",
+        ),
+        ListMap(keys=("name",)),
+    ]
+    columns: Annotated[ColumnsPart, Field(description="What a row of a list shows.")]
     conditions: Annotated[
         list[ConditionPart],
         Field(max_length=_LISTED, description="The state in Kubernetes' own form."),

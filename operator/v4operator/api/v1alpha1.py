@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from v4operator.api.cost import CostSpec
 from v4operator.api.fields import Budget, Duration, Spec, broken
 from v4operator.api.markers import Atomic, Cel, Preserved, rules
 from v4operator.api.scaling import ScalingSpec
@@ -39,6 +40,10 @@ _ONE_WORKLOAD = Cel(
     ".filter(given, given).size() == 1",
     message="exactly one of template, targetRef and endpoints",
 )
+_ROLLOUT_MOVES = Cel(
+    rule="self.maxSurge + self.maxUnavailable > 0",
+    message="maxSurge and maxUnavailable are not both 0",
+)
 # Said in Python by `manifest`, which knows the product that is meant.
 _WHOLE_LAYOUT = Cel(
     rule="self.parallelism.data * self.parallelism.pipeline * (has(self.parallelism.tensor) ? "
@@ -46,6 +51,10 @@ _WHOLE_LAYOUT = Cel(
     "(self.parallelism.data * self.parallelism.pipeline)) == self.accelerator.count",
     message="tensor x data x pipeline = accelerator.count",
     field_path=".parallelism",
+)
+_ENTRY_OF_PROMETHEUS = Cel(
+    rule="!has(self.prometheus) || self.source == 'Prometheus'",
+    message="prometheus is named only where source is Prometheus",
 )
 _INTERVAL_BOUNDED = Cel(
     rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')",
@@ -59,6 +68,35 @@ class TargetRef(Spec):
     api_version: Annotated[str, Field(max_length=200, description="Such as apps/v1.")]
     kind: Annotated[str, Field(max_length=100, description="Such as Deployment.")]
     name: Annotated[str, Field(max_length=253, description="Name in the same namespace.")]
+
+
+class RolloutSpec(Spec):
+    """How the replicas of an owned Deployment are replaced when its template changes."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_ROLLOUT_MOVES))
+
+    max_surge: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Replicas above the count. Default 0: a successor needs no spare device.",
+        ),
+    ] = 0
+    max_unavailable: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Replicas below the count. Default 1: one at a time makes room.",
+        ),
+    ] = 1
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if not self.max_surge and not self.max_unavailable:
+            raise broken(_ROLLOUT_MOVES.message)
+        return self
 
 
 class WorkloadSpec(Spec):
@@ -80,6 +118,9 @@ class WorkloadSpec(Spec):
         Field(max_length=500, description="Engines by address; they are watched, not scaled."),
         Atomic(),
     ] = None
+    rollout: Annotated[
+        RolloutSpec, Field(description="Of an owned Deployment: how its replicas are replaced.")
+    ] = RolloutSpec()
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -138,14 +179,40 @@ class HbmSpec(Spec):
 class MetricsSpec(Spec):
     """How the replicas are observed."""
 
+    model_config = ConfigDict(json_schema_extra=rules(_ENTRY_OF_PROMETHEUS))
+
     source: Annotated[
-        Literal["Scrape"], Field(description="Scrape: straight from the engines.")
+        Literal["Scrape", "Prometheus"],
+        Field(
+            description="Scrape (default): straight from the engines. Prometheus: from a server of "
+            "the operator's settings that scrapes them; set interval to its scrape interval."
+        ),
     ] = "Scrape"
+    prometheus: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            description="Name of that server's entry in the operator's settings. Default: the "
+            "entry that is the default there.",
+        ),
+    ] = None
     interval: Annotated[
         Duration,
         Field(ge=1, le=60, description="Between two readings. Default 5s: a scrape costs 1 ms."),
         _INTERVAL_BOUNDED,
     ] = 5.0
+
+    @property
+    def server(self) -> str | None:
+        """The entry that is asked, "" the default one; `None` where engines are scraped."""
+        return (self.prometheus or "") if self.source == "Prometheus" else None
+
+    @model_validator(mode="after")
+    def _entry_of_prometheus(self) -> Self:
+        if self.prometheus is not None and self.source != "Prometheus":
+            raise broken(_ENTRY_OF_PROMETHEUS.message)
+        return self
 
 
 class V4DeploymentSpec(Spec):
@@ -169,6 +236,7 @@ class V4DeploymentSpec(Spec):
         ObjectivesSpec()
     )
     hbm: Annotated[HbmSpec, Field(description="The memory budget of each device.")] = HbmSpec()
+    cost: Annotated[CostSpec, Field(description="What devices cost and may cost.")] = CostSpec()
     metrics: Annotated[MetricsSpec, Field(description="How the replicas are observed.")] = (
         MetricsSpec()
     )

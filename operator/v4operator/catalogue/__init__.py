@@ -10,7 +10,7 @@ from v4operator.model.catalogue import Catalogue
 
 
 def load(extra: Path | None = None) -> Catalogue:
-    """The packaged catalogue, with the user's own file added or overriding by name.
+    """The packaged catalogue, with the user's own file or folder added or overriding by name.
 
     Raises:
         InputError: naming file, path, what was found and what is allowed.

@@ -38,15 +38,27 @@ LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", 
 
 @cache
 def load(extra: Path | None = None) -> Catalogue:
-    """The packaged catalogue, with the user's own file added or overriding by name.
+    """The packaged catalogue, with the user's own file (or folder) added or overriding by name.
+
+    Of a folder every `*.yaml` counts, in the order of their names; the last one wins.
 
     Raises:
         InputError: naming file, path, what was found and what is allowed.
     """
-    sources = [_packaged()]
-    if extra is not None:
-        sources.append((str(extra), _parsed(_own_text(extra), str(extra))))
-    return _merged(sources)
+    own = () if extra is None else _own_files(extra)
+    return _merged(
+        [_packaged(), *((str(file), _parsed(_own_text(file), str(file))) for file in own)]
+    )
+
+
+def _own_files(extra: Path) -> Sequence[Path]:
+    """The file itself, or those of the folder; where one is hidden, such as `..data`, it is not."""
+    if not extra.is_dir():
+        return (extra,)
+    found = sorted(file for file in extra.glob("*.yaml") if not file.name.startswith("."))
+    if not found:
+        raise InputError([_problem(str(extra), "no file *.yaml", "a folder of catalogue files")])
+    return found
 
 
 def _packaged() -> tuple[str, CatalogueFile]:

@@ -11,7 +11,7 @@ import typer
 
 from v4operator import __version__
 
-VERBS = ("plan", "inspect", "run", "demo", "emulate", "simulate", "crd")
+VERBS = ("plan", "inspect", "explain", "top", "run", "demo", "emulate", "simulate", "crd", "rules")
 
 
 def _show_version(*, value: bool) -> None:

@@ -40,7 +40,10 @@ def command(
         Path | None, typer.Option("--output", help="Write this file instead of printing.")
     ] = None,
 ) -> None:
-    """Write the CustomResourceDefinition, the admission policies or their table as YAML."""
+    """Write the CustomResourceDefinition as YAML.
+
+    Or (--what) the admission policies, or the table that these look up.
+    """
     try:
         text = _text(what, namespace, catalogue_file)
         if output is not None:

@@ -60,7 +60,7 @@ def command(
         bool, typer.Option("--probe", help="Also time one short completion (URL only).")
     ] = False,
 ) -> None:
-    """Say what a metrics page of a serving engine tells about its replica.
+    """Say what an engine's metrics tell about its replica.
 
     Servers without metrics (mlx-lm, mlx-omni-server) are only timed: --probe.
     """

@@ -44,7 +44,9 @@ class Output(StrEnum):
 
 
 def command(
-    file: Annotated[Path | None, typer.Option("-f", "--file", help="V4Deployments.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("-f", "--file", help="V4Deployments; - reads standard input.")
+    ] = None,
     checkpoint_name: Annotated[str | None, typer.Option("--checkpoint", help="Its name.")] = None,
     engine_name: Annotated[
         str | None,
@@ -96,7 +98,10 @@ def command(
         list[str] | None, typer.Argument(metavar="[-- ENGINE ARGUMENTS]", show_default=False)
     ] = None,
 ) -> None:
-    """Say whether a replica fits its devices, or how many replicas a demand needs."""
+    """Say whether a replica fits its devices.
+
+    Or, with --demand, how many replicas a demand needs and what they cost.
+    """
     with _refusing():
         known = load(catalogue_file)
         if guide:

@@ -74,7 +74,10 @@ def command(
     ] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, json or console. [auto]")] = None,
 ) -> None:
-    """Watch, compare, decide: the whole loop, in a cluster or on manifests in a folder."""
+    """Watch, compare, decide, scale: the whole loop.
+
+    In a cluster, or (--standalone) on manifests in a folder.
+    """
     if (scaling is ScalingPort.EMULATED) != (emulator is not None):
         _fail("--scaling emulated and --emulator URL go together")
     if standalone is None and (emulator or status_dir):

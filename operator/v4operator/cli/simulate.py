@@ -7,39 +7,21 @@ Exit status: 0 the target is met, 1 it is not, 2 wrong usage.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from v4operator.model.problem import nearest
+from v4operator.cli.simulator import FINDING, Output, Overload, fail, known, need_the_extra
+from v4operator.cli.simulator import plot as draw_plot
 
 if TYPE_CHECKING:
     from v4operator.simulate.ground import Ground
     from v4operator.simulate.harness import Run
     from v4operator.simulate.scenarios import Scenario
     from v4operator.simulate.score import Bounds
-
-_FINDING, _WRONG_USAGE = 1, 2
-
-
-class Output(StrEnum):
-    """How the answer is shown."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-class Overload(StrEnum):
-    """What becomes of requests that no replica has room for."""
-
-    PLAIN = "plain"
-    ENGINE_LIMIT = "engine-limit"
-    GATEWAY = "gateway"
 
 
 def command(
@@ -72,23 +54,23 @@ def command(
     plot: Annotated[Path | None, typer.Option(help="PNG of replicas and demand over time.")] = None,
 ) -> None:
     """Play a day of requests on a simulated fleet under a scaling policy."""
-    _need_the_extra()
+    need_the_extra()
     from v4operator.simulate.ground import Objective, ground_of  # noqa: PLC0415 - after the check
     from v4operator.simulate.harness import play  # noqa: PLC0415
     from v4operator.simulate.policies.registry import POLICIES  # noqa: PLC0415
     from v4operator.simulate.profiles import PROFILES  # noqa: PLC0415
     from v4operator.simulate.score import bounds_of  # noqa: PLC0415
 
-    entry = POLICIES[_known("--policy", policy, POLICIES)]
+    entry = POLICIES[known("--policy", policy, POLICIES)]
     chosen = _scenario(scenario, truth, target)
     if scenario is None and trace is None:
-        _fail("give --trace FILE, or --scenario NAME with the trace that it names")
+        fail("give --trace FILE, or --scenario NAME with the trace that it names")
     try:
         requests = chosen.trace(trace, seed)
         ground = ground_of(
             chosen,
             requests,
-            profile=_known("--profile", profile, PROFILES),
+            profile=known("--profile", profile, PROFILES),
             objective=Objective(
                 ttft_seconds=slo_ttft, tpot_seconds=slo_itl, start_up_seconds=startup
             ),
@@ -98,17 +80,12 @@ def command(
         knobs = _knobs(knob or [], entry.defaults())
         run = play(ground.trace, ground.setting, entry.build(profile, ground.briefing, knobs))
     except (OSError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     bounds = bounds_of(ground) if oracle else None
     if plot is not None:
-        _plot(plot, chosen.name, policy, run, ground, bounds)
+        draw_plot(plot, chosen.name, {policy: run}, ground, bounds)
     _show(policy, run, ground, bounds, output)
-    raise typer.Exit(0 if run.result.attainment >= ground.target else _FINDING)
-
-
-def _need_the_extra() -> None:
-    if find_spec("numpy") is None:
-        _fail("needs numpy (and better numba): pip install 'v4-operator[simulate]'")
+    raise typer.Exit(0 if run.result.attainment >= ground.target else FINDING)
 
 
 def _scenario(name: str | None, truth: str | None, target: float | None) -> "Scenario":
@@ -116,10 +93,10 @@ def _scenario(name: str | None, truth: str | None, target: float | None) -> "Sce
     from v4operator.simulate.fast.truths import TRUTHS  # noqa: PLC0415 - needs the extra
     from v4operator.simulate.scenarios import SCENARIOS, own_trace  # noqa: PLC0415
 
-    real = None if truth is None else TRUTHS[_known("--truth", truth, TRUTHS)]
+    real = None if truth is None else TRUTHS[known("--truth", truth, TRUTHS)]
     if name is None:
         return own_trace(real or TRUTHS["linear"], 0.99 if target is None else target)
-    chosen = SCENARIOS[_known("--scenario", name, SCENARIOS)]
+    chosen = SCENARIOS[known("--scenario", name, SCENARIOS)]
     return replace(
         chosen,
         truth=chosen.truth if real is None else real,
@@ -132,34 +109,12 @@ def _knobs(given: Iterable[str], allowed: Mapping[str, float]) -> dict[str, floa
     knobs = {}
     for text in given:
         name, _, value = text.partition("=")
-        _known("--knob", name, allowed)
+        known("--knob", name, allowed)
         try:
             knobs[name] = float(value)
         except ValueError:
-            _fail(f"--knob {name}: found {value!r}, allowed: a number")
+            fail(f"--knob {name}: found {value!r}, allowed: a number")
     return knobs
-
-
-def _known(flag: str, name: str, allowed: Iterable[str]) -> str:
-    names = sorted(allowed)
-    if name not in names:
-        hint = nearest(name, names)
-        more = f"; did you mean {hint!r}?" if hint else ""
-        _fail(f"{flag}: found {name!r}, allowed: {', '.join(names)}{more}")
-    return name
-
-
-def _plot(
-    path: Path, title: str, policy: str, run: "Run", ground: "Ground", bounds: "Bounds | None"
-) -> None:
-    if find_spec("matplotlib") is None:
-        _fail("--plot needs matplotlib: pip install 'v4-operator[simulate]'")
-    from v4operator.simulate.plot import draw  # noqa: PLC0415 - needs the extra
-
-    try:
-        draw(path, title, {policy: run}, ground, bounds)
-    except OSError as error:
-        _fail(str(error))
 
 
 def _show(
@@ -185,8 +140,3 @@ def _cell(value: object) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{name} {_cell(part)}" for name, part in value.items())
     return str(value)
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"v4-operator simulate: {message}", err=True)
-    raise typer.Exit(_WRONG_USAGE)

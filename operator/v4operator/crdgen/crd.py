@@ -16,6 +16,8 @@ CATEGORY = "v4serving"  # `kubectl get v4serving` lists whatever kinds the group
 
 _HEADER = "# Made from operator/v4operator/api by `v4-operator crd`. Do not edit.\n"
 _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+# From left to right, whatever part of the resource they are read from.
+_ORDER = ("Checkpoint", "Engine", "Desired", "Ready", "TPS", "KV", "HBM", "Status", "Age")
 # Where the HorizontalPodAutoscaler and `kubectl scale` look.
 _SCALE = {
     "specReplicasPath": ".spec.replicas",
@@ -65,7 +67,8 @@ class _Plain(yaml.SafeDumper):
 
 def _version() -> Schema:
     spec, status = structural(V4DeploymentSpec), structural(V4DeploymentStatus)
-    columns = [*_columns(spec, ".spec"), *_columns(status, ".status"), _AGE]
+    found = [*_columns(spec, ".spec"), *_columns(status, ".status"), _AGE]
+    columns = sorted(found, key=lambda column: _ORDER.index(column["name"]))
     selectable = [{"jsonPath": path} for path in _selectable(spec, ".spec")]
     return {
         "name": VERSION,

@@ -20,6 +20,7 @@ from v4operator.model.catalogue import (
     LoadFactor,
 )
 from v4operator.model.deployment import HbmBudget, MemoryPlan
+from v4operator.model.figures import Figure, Tag
 from v4operator.model.hbm import Finding
 from v4operator.model.layout import Layout
 
@@ -71,9 +72,12 @@ def resolve(plan: MemoryPlan, catalogue: Catalogue) -> Configuration | Unresolve
     if checkpoint is None or accelerator is None or engine is None or engine.memory is None:
         return Unresolved(reasons=tuple(_unknown_names(plan, checkpoint, accelerator, engine)))
     args = parse(engine.name, plan.engine_args)
-    reasons = tuple(_unreadable(args, engine.name))
+    reasons = tuple(_unreadable(plan, args, engine.name))
     if reasons:
         return Unresolved(reasons=reasons)
+    if plan.visible_bytes is not None:
+        visible = Figure(value=plan.visible_bytes, tag=Tag.MEASURED, source="node label")
+        accelerator = replace(accelerator, visible_bytes=visible)
     if plan.weight_bytes is not None:
         checkpoint = with_weight_bytes(checkpoint, plan.weight_bytes)
     version = _version(plan, engine)
@@ -123,7 +127,9 @@ def _unknown_names(
         yield f"no memory model of {engine.name} is known"
 
 
-def _unreadable(args: EngineArgs, engine: str) -> Iterator[str]:
+def _unreadable(plan: MemoryPlan, args: EngineArgs, engine: str) -> Iterator[str]:
+    if plan.args_unreadable is not None:
+        yield f"the engine's arguments cannot be read: {plan.args_unreadable}"
     for argument in args.unreadable:
         yield f"the engine argument {argument!r} cannot be read"
     if engine == "sglang" and (args.data or 1) > 1 and not args.data_attention:

@@ -64,6 +64,14 @@ class Objectives:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How many replicas of an owned fleet may be above and below the count while it is replaced."""
+
+    max_surge: int = 0
+    max_unavailable: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HbmBudget:
     """The user's own limit per device: a share of the visible bytes, or bytes. One of the two."""
 
@@ -76,7 +84,8 @@ class MemoryPlan:
     """Everything that decides whether a replica fits its devices.
 
     `None` means "the engine's or the checkpoint's own default". `weight_bytes` overrides the
-    catalogue for a fine-tune of `checkpoint`.
+    catalogue for a fine-tune of `checkpoint`, `visible_bytes` for the device at hand.
+    `args_unreadable` says why the arguments are not known; then no default stands in for them.
     """
 
     checkpoint: str
@@ -92,13 +101,25 @@ class MemoryPlan:
     weight_bytes: int | None = None
     kv_cache_dtype: str | None = None
     moe_kernel: str | None = None
+    visible_bytes: int | None = None
+    args_unreadable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What devices cost and may cost, in US dollars an hour. `None`: the catalogue's; no budget."""
+
+    device_usd_per_hour: float | None = None
+    budget_usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One V4Deployment as the stages see it.
 
-    `replicas` is the count that a person asks for where nobody else sets it (Recommend, Disabled).
+    `metrics_server` names the Prometheus that has the metrics ("": the default one); without one
+    the engines are scraped. `replicas` is the count that a person asks for where nobody else sets
+    it (Recommend, Disabled).
     """
 
     key: Key
@@ -112,3 +133,6 @@ class Deployment:
     metrics_path: str
     metrics_interval_seconds: float
     replicas: int | None = None
+    cost: Cost = Cost()
+    rollout: Rollout = Rollout()
+    metrics_server: str | None = None

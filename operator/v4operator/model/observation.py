@@ -39,6 +39,14 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scrapes:
+    """How often a replica was read since it stands at its address, by outcome."""
+
+    good: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaObservation:
     """One replica: its state, its last reading and its recent past.
 
@@ -46,6 +54,7 @@ class ReplicaObservation:
     why there is no fresh one ("connection refused", "answer above 16 MiB", "not an engine").
     `intervals` are the poll-to-poll intervals that ended since the previous observation, oldest
     first; `recent` covers the last minute and `slow` the last five, where there is enough of them.
+    `scrapes` is `None` where nobody scrapes the replica.
     """
 
     replica: Replica
@@ -56,6 +65,7 @@ class ReplicaObservation:
     intervals: tuple[Interval, ...]
     recent: Interval | None
     slow: Interval | None
+    scrapes: Scrapes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,5 +109,6 @@ __all__ = [
     "Observation",
     "Replica",
     "ReplicaObservation",
+    "Scrapes",
     "Workload",
 ]

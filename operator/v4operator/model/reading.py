@@ -64,6 +64,8 @@ class EngineReading:
 
     Counters are running counters: they move while requests run. Those in `counted_at_finish` move
     only when a request ends, so that their rate is right over windows longer than a request alone.
+    `inter_token_latency` has an observation per step and request in vLLM, per token in SGLang;
+    `time_per_output_token` one per finished request, its mean per token after the first.
     Where `significant_digits` is told, figures above that many digits are rounded by the engine.
     `decode_tokens_total` counts first tokens too where `decode_includes_first_token` is true.
     `prompt_tokens_total` includes tokens taken from the prefix cache, `prefill_tokens_total` only
@@ -116,3 +118,4 @@ class EngineReading:
     kv_window_capacity_tokens: float | None = None
     counted_at_finish: tuple[str, ...] = ()
     significant_digits: int | None = None
+    time_per_output_token: Histogram | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from v4operator.model.hbm import Finding
+from v4operator.model.running import NodeDevices, RunningEngine
 
 
 class Phase(StrEnum):
@@ -43,6 +44,8 @@ class Workload:
     write, so that a write can be made conditional on what was read. `selector` finds the replicas
     in a cluster, `findings` are what a person should know of how the workload is made.
     `next_to_go` is the replica that ends when the count is lowered, where nobody can choose.
+    `running` is what the pods say of their engine, `nodes` what is known of the devices below them;
+    `nodes_unreadable` says why nothing is, where it could be.
     """
 
     desired: int | None
@@ -51,3 +54,6 @@ class Workload:
     selector: str | None = None
     findings: tuple[Finding, ...] = ()
     next_to_go: str | None = None
+    running: RunningEngine | None = None
+    nodes: tuple[NodeDevices, ...] = ()
+    nodes_unreadable: str | None = None

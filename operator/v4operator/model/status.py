@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from v4operator.model.deployment import Key
 from v4operator.model.hbm import Finding
+from v4operator.model.running import ConfiguredValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,17 @@ class ThroughputStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnsStatus:
+    """What a row of a list shows, in words; `-` is not known."""
+
+    checkpoint: str = "-"
+    tokens_per_second: str = "-"
+    kv: str = "-"
+    hbm: str = "-"
+    state: str = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All of it."""
 
@@ -137,3 +149,5 @@ class Status:
     findings: tuple[Finding, ...]
     conditions: tuple[Condition, ...]
     selector: str | None = None
+    configuration: tuple[ConfiguredValue, ...] = ()
+    columns: ColumnsStatus = ColumnsStatus()

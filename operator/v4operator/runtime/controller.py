@@ -6,7 +6,7 @@ end, and only then gives the Lease back.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -45,6 +45,7 @@ class _Source(Generic[K]):
 
     reflector: Reflector[Any]
     all_keys: Callable[[], Iterable[K]]
+    required: bool
 
 
 class Controller(Generic[K]):
@@ -59,13 +60,21 @@ class Controller(Generic[K]):
         clock: Clock,
         chance: Callable[[], float],
         observers: Observers,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`beside` runs for as long as this process leads, whatever keys there are.
+
+        `settle` is called when a leader stops, its work done and the Lease still held.
+        """
         self._reconcile = reconcile
         self._elector = elector
         self._worker_count = workers
         self._clock = clock
         self._chance = chance
         self._observers = observers
+        self._beside = beside
+        self._settle = settle
         self._sources: list[_Source[K]] = []
         self._queue: WorkQueue[K] | None = None
         self._stopping = False
@@ -77,10 +86,13 @@ class Controller(Generic[K]):
         store: Store[V],
         keys_of: Callable[[Transition[V]], Iterable[K]],
         limits: ReflectorLimits | None = None,
-    ) -> None:
+        *,
+        required: bool = True,
+    ) -> Callable[[], str | None]:
         """Keep `store` equal to `resource`; a transition concerns the keys that `keys_of` names.
 
-        `keys_of` is pure, quick and does not raise.
+        `keys_of` is pure, quick and does not raise. Work does not wait for a resource that is not
+        `required`; what is returned tells why it has not been listed yet, or `None`.
         """
 
         def tell(transition: Transition[V]) -> None:
@@ -101,7 +113,8 @@ class Controller(Generic[K]):
             observer=self._observers.reflector(name),
             limits=limits,
         )
-        self._sources.append(_Source(reflector=reflector, all_keys=all_keys))
+        self._sources.append(_Source(reflector=reflector, all_keys=all_keys, required=required))
+        return lambda: reflector.missing
 
     def enqueue(self, key: K) -> None:
         """Have a key reconciled soon; whoever does not lead lets it pass."""
@@ -140,7 +153,7 @@ class Controller(Generic[K]):
                 task.cancel()
 
     def _not_listed(self) -> tuple[str, ...]:
-        reflectors = [source.reflector for source in self._sources]
+        reflectors = [source.reflector for source in self._sources if source.required]
         return tuple(each.name for each in reflectors if not each.synced.is_set())
 
     async def _lead(self, stopping: asyncio.Event) -> None:
@@ -150,23 +163,25 @@ class Controller(Generic[K]):
         self._queue = queue
         timer = asyncio.create_task(queue.run(), name="queue-timer")
         working = asyncio.create_task(self._work(queue), name="workers")
+        beside = [asyncio.create_task(self._beside(), name="beside")] if self._beside else []
         stop = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({timer, working, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({timer, working, stop, *beside}, return_when=asyncio.FIRST_COMPLETED)
             queue.close()
             if not self._not_listed():  # else the workers have not begun
                 await self._drain(working)
         finally:
-            for task in (stop, working, timer):
+            for task in (stop, working, timer, *beside):
                 await ended(task)
-        for task in (timer, working):
+        for task in (timer, working, *beside):
             if not task.cancelled():
                 task.result()
 
     async def _work(self, queue: WorkQueue[K]) -> None:
         """Begin with everything there is, once everything is known."""
         for source in self._sources:
-            await source.reflector.synced.wait()
+            if source.required:
+                await source.reflector.synced.wait()
         for source in self._sources:
             for key in source.all_keys():
                 queue.add(key)
@@ -181,10 +196,11 @@ class Controller(Generic[K]):
 
     async def _drain(self, working: "asyncio.Task[None]") -> None:
         try:
-            await within(self._clock, _DRAIN_SECONDS, _over(working))
+            await within(self._clock, _DRAIN_SECONDS, self._end(working))
         except TimeoutError:
             log.warning("drain_cut_off", seconds=_DRAIN_SECONDS)
 
-
-async def _over(task: "asyncio.Task[Any]") -> None:
-    await asyncio.wait({task})
+    async def _end(self, working: "asyncio.Task[None]") -> None:
+        await asyncio.wait({working})
+        if self._settle is not None:
+            await self._settle()

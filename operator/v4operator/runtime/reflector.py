@@ -102,6 +102,12 @@ class Reflector(Generic[V]):
         self._version: str | None = None
         self._watched_since: float | None = None
         self._unreadable: set[ObjectKey] = set()
+        self._failure = "not asked for yet"
+
+    @property
+    def missing(self) -> str | None:
+        """Why the resource has never been listed, or `None` where it has."""
+        return None if self.synced.is_set() else self._failure
 
     async def run(self) -> None:
         """Follow until cancelled. A failure of the other side is waited out, never raised."""
@@ -112,6 +118,7 @@ class Reflector(Generic[V]):
             if error is None and streak.failures == 0:
                 continue
             self._observer.failed()
+            self._failure = _reason(error)
             seconds = self._pause(error, streak.failures)
             log.info("follow_again", resource=self.name, reason=_reason(error), seconds=seconds)
             await self._clock.sleep(seconds)

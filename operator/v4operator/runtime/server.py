@@ -1,7 +1,8 @@
-"""Serves /metrics, /healthz and /readyz from threads of its own, so that a blocked loop is seen.
+"""Serves /metrics, /healthz, /readyz and /v1 from threads of its own: a blocked loop is seen.
 
-It knows nothing of what it reports: the text of the metrics and the verdict on readiness come from
-callables, which run in a server thread. No authentication, no TLS: loopback is the default.
+It knows nothing of what it reports: the text of the metrics, the verdict on readiness and the JSON
+below /v1 come from callables, which run in a server thread. GET only, no authentication, no TLS:
+loopback is the default, and nothing that is shown may be a secret.
 """
 
 import socket
@@ -29,15 +30,24 @@ _POLL_SECONDS = 0.1
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _TEXT_TYPE = "text/plain; charset=utf-8"
+_JSON_TYPE = "application/json"
+_DOCUMENTS = "/v1/"
+
+_LONGEST_PATH = 512
+"""Two names of at most 253 characters, and the prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """What the server shows. `not_ready` gives the reason why not, `None` when ready."""
+    """What the server shows. `not_ready` gives the reason why not, `None` when ready.
+
+    `document` gives the JSON of a path below /v1, `None` where there is none.
+    """
 
     metrics: Callable[[], bytes]
     not_ready: Callable[[], str | None]
     heartbeat: Heartbeat
+    document: Callable[[str], bytes | None] = lambda _: None
 
 
 class HealthServer:
@@ -125,23 +135,40 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Route by path."""
         pages = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
-        page = pages.get(self.path.partition("?")[0])
-        if page is None:
-            self._answer(HTTPStatus.NOT_FOUND, f"not found; there are {', '.join(pages)}\n")
-        else:
+        path = self.path.partition("?")[0]
+        page = pages.get(path)
+        if page is not None:
             page()
+        elif not path.startswith(_DOCUMENTS) or not self._document(path):
+            self._answer(HTTPStatus.NOT_FOUND, f"not found; there are {', '.join(pages)}\n")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Say nothing: probes every few seconds are no news."""
 
     def _metrics(self) -> None:
-        try:
-            body = self.server.pages.metrics()
-        except Exception as error:  # noqa: BLE001 - a broken page must not end the connection mutely
-            text = f"metrics could not be rendered: {type(error).__name__}: {error}\n"
-            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, text)
-        else:
+        body = self._rendered("metrics", self.server.pages.metrics)
+        if body is not None:
             self._send(HTTPStatus.OK, body, _METRICS_TYPE)
+
+    def _document(self, path: str) -> bool:
+        """Answer with the JSON of the path; whether there is one."""
+        if len(path) > _LONGEST_PATH:
+            return False
+        name = path.removeprefix(_DOCUMENTS)
+        missing = b""
+        body = self._rendered("the page", lambda: self.server.pages.document(name) or missing)
+        if body:
+            self._send(HTTPStatus.OK, body, _JSON_TYPE)
+        return body != missing
+
+    def _rendered(self, what: str, render: Callable[[], bytes]) -> bytes | None:
+        """What `render` gives; `None` where it fails, which has then been answered."""
+        try:
+            return render()
+        except Exception as error:  # noqa: BLE001 - a broken page must not end the connection mutely
+            text = f"{what} could not be rendered: {type(error).__name__}: {error}\n"
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, text)
+            return None
 
     def _healthz(self) -> None:
         age = self.server.pages.heartbeat.age_seconds()

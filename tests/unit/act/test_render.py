@@ -1,13 +1,14 @@
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.fleets import deployment as made
 from tests.fleets import scaling
 
-from v4operator.act.render import render_deployment, render_service
-from v4operator.model.deployment import Deployment
+from v4operator.act.render import fresh, render_deployment, render_service
+from v4operator.model.deployment import Deployment, Rollout
 from v4operator.model.layout import Layout
 
 UID = "a1"
@@ -24,9 +25,14 @@ def template(**container: Any) -> dict[str, Any]:
 
 
 def rendered(
-    deployment: Deployment, pod: dict[str, Any], resource: str | None = "nvidia.com/gpu"
+    deployment: Deployment,
+    pod: dict[str, Any],
+    resource: str | None = "nvidia.com/gpu",
+    limit: int | None = None,
 ) -> dict[str, Any]:
-    return render_deployment(deployment, pod, uid=UID, device_resource=resource)
+    return render_deployment(
+        deployment, pod, uid=UID, device_resource=resource, settled=fresh(deployment, limit)
+    )
 
 
 def engine_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +64,48 @@ def test_the_owner_is_the_v4deployment_and_blocks_nothing() -> None:
     (owner,) = rendered(made(), template())["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("V4Deployment", UID, True)
     assert "blockOwnerDeletion" not in owner
+
+
+def test_a_rollout_with_spare_devices_is_asked_for() -> None:
+    surging = replace(made(), rollout=Rollout(max_surge=2, max_unavailable=0))
+    strategy = rendered(surging, template())["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 2, "maxUnavailable": 0}
+
+
+@pytest.mark.parametrize(
+    ("engine", "layout", "limit", "flag"),
+    [
+        ("sglang", Layout(tensor=4), 52, "--max-running-requests 52"),
+        ("sglang", Layout(tensor=1, data=4), 2, "--max-running-requests 4"),
+        ("vllm", Layout(tensor=4), 52, "--max-num-seqs 52 --shutdown-timeout 600"),
+        ("vllm", Layout(tensor=1, data=4), 50, "--max-num-seqs 13 --shutdown-timeout 600"),
+    ],
+    ids=["SGLang", "at least one for each rank", "vLLM", "vLLM counts by rank"],
+)
+def test_an_engine_is_told_how_many_requests_keep_the_objective(
+    engine: str, layout: Layout, limit: int, flag: str
+) -> None:
+    deployment = memory_of(engine=engine, layout=layout)
+    line = " ".join(engine_of(rendered(deployment, template(), limit=limit))["args"])
+    assert line.endswith(flag)
+
+
+def test_a_limit_that_a_person_wrote_is_not_written_again() -> None:
+    own = memory_of(engine_args=("--max-running-requests", "8"))
+    args = engine_of(rendered(own, template(), limit=52))["args"]
+    assert args.count("--max-running-requests") == 1
+    assert "52" not in args
+
+
+@pytest.mark.parametrize(("grace", "drain"), [(60, "15"), (40, None)], ids=["short", "too short"])
+def test_the_engines_own_drain_ends_within_the_grace_period_of_the_template(
+    grace: int, drain: str | None
+) -> None:
+    pod = template()
+    pod["spec"]["terminationGracePeriodSeconds"] = grace
+    args = engine_of(rendered(memory_of(engine="vllm"), pod))["args"]
+    told = dict(pairwise(args)).get("--shutdown-timeout")
+    assert told == drain
 
 
 @pytest.mark.parametrize(
@@ -173,13 +221,13 @@ def test_a_template_without_containers_is_left_for_the_server_to_refuse() -> Non
             (
                 "--host 0.0.0.0 --port 30000 --tensor-parallel-size 1 --data-parallel-size 4 "
                 "--pipeline-parallel-size 2 --enable-expert-parallel --max-model-len 131072 "
-                "--kv-cache-dtype bfloat16"
+                "--kv-cache-dtype bfloat16 --shutdown-timeout 600"
             ),
         ),
         (
             {"engine": "vllm", "layout": Layout(tensor=4), "weight_bytes": 1},
             ["vllm", "serve"],
-            "--host 0.0.0.0 --port 30000 --tensor-parallel-size 4",
+            "--host 0.0.0.0 --port 30000 --tensor-parallel-size 4 --shutdown-timeout 600",
         ),
         (
             {

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from v4operator.adapters.cluster_contest import Contest
+from v4operator.adapters.cluster_pod_views import PodView
 from v4operator.adapters.cluster_pods import replica_of
 from v4operator.adapters.cluster_selector import Selector
 from v4operator.adapters.cluster_stores import ClusterStores, target_of
-from v4operator.adapters.cluster_views import ClaimView, PodView, ScalableView
+from v4operator.adapters.cluster_views import (
+    ClaimView,
+    ScalableView,
+)
 from v4operator.model.replica import Phase
 from v4operator.runtime.ports import ObjectKey
 from v4operator.runtime.store import Transition
@@ -48,6 +52,14 @@ def claim(name: str = "flash", **workload: Any) -> ClaimView:
 
 def container(state: dict[str, Any], **others: Any) -> dict[str, Any]:
     return {"name": "engine", "state": state, **others}
+
+
+def restarted(count: int, *, lived_minutes: int | None) -> dict[str, Any]:
+    """Runs, after it crashed; its last life was that long, if that is known."""
+    ended: dict[str, Any] = {"exitCode": 1}
+    if lived_minutes is not None:
+        ended |= {"startedAt": CREATED, "finishedAt": f"2026-11-24T10:{lived_minutes:02}:00Z"}
+    return container({"running": {}}, restartCount=count, lastState={"terminated": ended})
 
 
 @pytest.mark.parametrize(
@@ -143,6 +155,31 @@ def test_a_selector_knows_which_labels_it_names() -> None:
             Phase.STARTING,
             "the engine is loading, 2 restarts",
         ),
+        (
+            {"containerStatuses": [restarted(2, lived_minutes=5)]},
+            Phase.CRASHED,
+            "engine: restarted 2 times, exited with 1",
+        ),
+        (
+            {"containerStatuses": [restarted(2, lived_minutes=None)]},
+            Phase.CRASHED,
+            "engine: restarted 2 times, exited with 1",
+        ),
+        (
+            {"containerStatuses": [restarted(1, lived_minutes=5)]},
+            Phase.STARTING,
+            "the engine is loading, 1 restarts",
+        ),
+        (
+            {"containerStatuses": [restarted(7, lived_minutes=30)]},
+            Phase.STARTING,
+            "the engine is loading, 7 restarts",
+        ),
+        (
+            {"containerStatuses": [restarted(2, lived_minutes=5)], "conditions": [READY]},
+            Phase.READY,
+            None,
+        ),
     ],
     ids=[
         "ready",
@@ -154,6 +191,11 @@ def test_a_selector_knows_which_labels_it_names() -> None:
         "has just crashed",
         "has ended well",
         "loads again",
+        "loads between two crashes",
+        "crashes, nobody knows how soon",
+        "has crashed once",
+        "has crashed after a long life",
+        "has come up after all",
     ],
 )
 def test_a_pod_is_in_one_phase_and_says_why(

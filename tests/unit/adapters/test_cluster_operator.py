@@ -1,5 +1,6 @@
 """One V4Deployment of a cluster, once: what the API server is asked to hold of it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +14,7 @@ from v4operator.adapters.cluster_learned import ClusterLearned
 from v4operator.adapters.cluster_owned import OwnedWorkloads
 from v4operator.adapters.cluster_status import ClusterStatus
 from v4operator.adapters.cluster_stores import ClusterStores
-from v4operator.adapters.cluster_views import ClaimView
+from v4operator.adapters.cluster_views import ClaimView, ScalableView
 from v4operator.adapters.cluster_workloads import ClusterWorkloads
 from v4operator.adapters.endpoints import EndpointsView
 from v4operator.adapters.kube_errors import NotFound
@@ -25,8 +26,10 @@ from v4operator.model.deployment import Key
 from v4operator.observe.collector import Collector
 from v4operator.observe.ports import Scrape
 from v4operator.reconcile import Reconciler
+from v4operator.report.decisions import Decisions, Standing
 from v4operator.report.metrics import FleetMetrics
 from v4operator.runtime.ports import ObjectKey
+from v4operator.runtime.workers import RetryLater
 from v4operator.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,9 +45,12 @@ class Obliging:
 
     def __init__(self) -> None:
         self.asked: list[KubeRequest] = []
+        self.hangs = False
 
     async def ask(self, request: KubeRequest) -> bytes:
         self.asked.append(request)
+        if self.hangs:
+            await asyncio.Event().wait()
         if request.verb == "get" and request.kind.plural in {"services", "configmaps"}:
             raise NotFound(str(request))
         metadata = {"name": request.name or "x", "namespace": "ns", "resourceVersion": "1"}
@@ -90,7 +96,10 @@ async def operator(server: Obliging, clock: FakeClock) -> AsyncIterator[ClusterO
         statuses=ClusterStatus(api, clock),
         learned=ClusterLearned(api, "operators", clock),
         events=KubeEvents(api, clock, "operator-0"),
-        fleet_metrics=FleetMetrics(),
+        fleet_metrics=FleetMetrics(load()),
+        decisions=Decisions(
+            Standing(identity="operator-0", leads=lambda: True, leader=lambda: None, now=clock.now)
+        ),
     )
     await collector.aclose()
 
@@ -186,3 +195,58 @@ async def test_a_v4deployment_that_is_deleted_is_forgotten(
     assert await operator.reconcile(KEY) is None
     assert (operator.states, len(server.asked)) == ({}, known)
     assert operator.reconciler.collector.windows(Key("ns", NAME)) == {}
+
+
+async def test_a_reconcile_that_hangs_gives_its_worker_back(
+    operator: ClusterOperator, server: Obliging, clock: FakeClock
+) -> None:
+    put(operator, v4deployment(ADOPTED))
+    put_fleet(operator)
+    server.hangs = True
+    reconciling = asyncio.create_task(operator.reconcile(KEY))
+    await clock.advance(59.0)
+    assert not reconciling.done()
+    await clock.advance(1.0)
+    with pytest.raises(RetryLater, match="not done within 60 s"):
+        await reconciling
+
+
+async def test_what_was_learned_is_kept_at_the_end_by_whoever_has_led(
+    operator: ClusterOperator, server: Obliging
+) -> None:
+    await operator.settle()
+    assert server.asked == []
+    put(operator, v4deployment(ADOPTED))
+    put_fleet(operator)
+    await operator.reconcile(KEY)
+    await operator.settle()
+    assert str(server.asked[-1]) == "patch configmaps operators/v4-operator-learned"
+    body = server.asked[-1].body
+    assert body is not None
+    assert set(body["data"]) == {f"ns.{NAME}"}
+
+
+async def test_an_owned_template_stays_the_same_however_the_fit_moves(
+    operator: ClusterOperator, server: Obliging
+) -> None:
+    manifest = v4deployment({"template": {"spec": {"containers": [{"name": "engine"}]}}})
+    put(operator, manifest)
+    await operator.reconcile(KEY)
+    made = server.asked[-1].body
+    assert made is not None
+    args = made["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "--max-running-requests" in args
+    owner = {"ownerReferences": [{"uid": "u1", "controller": True}]}
+    meta = {**made["metadata"], **owner, "resourceVersion": "7"}
+    live = ScalableView.model_validate({**made, "metadata": meta})
+    operator.stores.scalables["Deployment"].put(KEY, live)
+    manifest["spec"]["objectives"] = {"interTokenLatency": "100ms"}
+    put(operator, manifest)
+    operator.owned.forget(KEY)
+    await operator.reconcile(KEY)
+    (again,) = [
+        each.body
+        for each in server.asked[3:]
+        if each.body is not None and each.kind.plural == "deployments"
+    ]
+    assert again["spec"]["template"] == made["spec"]["template"]

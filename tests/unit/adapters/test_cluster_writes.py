@@ -14,7 +14,7 @@ from tests.unit.adapters.test_cluster_objects import READY, claim, pod, scalable
 
 from v4operator.act.ports import Outcome
 from v4operator.adapters.cluster_contest import Contest
-from v4operator.adapters.cluster_learned import ClusterLearned, parsed, rendered
+from v4operator.adapters.cluster_learned import ClusterLearned
 from v4operator.adapters.cluster_owned import OwnedWorkloads, Rendered
 from v4operator.adapters.cluster_status import ClusterStatus, restored
 from v4operator.adapters.cluster_stores import ClusterStores, Target, target_of
@@ -31,6 +31,7 @@ from v4operator.adapters.kube_errors import (
     Unavailable,
 )
 from v4operator.adapters.kube_request import KubeRequest
+from v4operator.adapters.learned_text import contest_of, parsed, rendered
 from v4operator.decide.decide import decide
 from v4operator.model.deployment import Deployment, Key
 from v4operator.model.effects import Effect, SetReplicas, SetRoutable
@@ -149,6 +150,18 @@ async def test_a_template_with_label_and_pre_stop_needs_no_finding() -> None:
     assert (await workloads(Scripted(), held).read(wanted())).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(30, True), (300, False)], ids=["shorter than the drain", "as long"]
+)
+async def test_an_adopted_template_that_kills_before_requests_can_end_is_told(
+    seconds: int, *, told: bool
+) -> None:
+    template = {"spec": {"terminationGracePeriodSeconds": seconds}}
+    held = stores(spec={"template": template})
+    findings = (await workloads(Scripted(), held).read(wanted())).findings
+    assert any(finding.reason == "GracePeriodShort" for finding in findings) is told
+
+
 async def test_an_owned_workload_needs_no_finding() -> None:
     held = stores(claim(template={}))
     assert (await workloads(Scripted(), held).read(wanted())).findings == ()
@@ -192,12 +205,8 @@ async def test_endpoints_are_recommended_for_and_have_no_count() -> None:
             {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "flash"},
             "StatefulSet ns/flash does not exist",
         ),
-        (
-            {"apiVersion": "batch/v1", "kind": "Job", "name": "flash"},
-            "batch/v1 Job cannot be adopted; Deployment and StatefulSet of apps/v1 can",
-        ),
     ],
-    ids=["mistyped", "none of the kind", "a kind that is not followed"],
+    ids=["mistyped", "none of the kind"],
 )
 async def test_a_target_that_is_not_there_is_said(reference: dict[str, str], message: str) -> None:
     view = workloads(Scripted(), stores(claim(targetRef=reference)))
@@ -335,9 +344,42 @@ async def test_a_count_that_is_fought_over_is_let_go_until_the_spec_changes() ->
 
 def test_a_contest_is_forgotten_with_its_v4deployment() -> None:
     view = workloads(Scripted())
-    view._contests[KEY] = Contest(generation=1)
+    view.resume(KEY, Contest(generation=1))
     view.forget(KEY)
-    assert view._contests == {}
+    assert view.contest(KEY) is None
+
+
+async def test_a_fight_that_was_given_up_is_not_taken_up_by_the_next_leader() -> None:
+    script = Scripted()
+    view = workloads(script)
+    given_up = Contest(generation=wanted().generation, reversals=3, rival="hpa", count=5)
+    view.resume(KEY, given_up)
+    await view.read(wanted())
+    assert await view.write(KEY, GROW) == (
+        Outcome.REFUSED,
+        "hpa sets the count too: not fought over",
+    )
+    assert (view.contest(KEY), script.asked) == (given_up, [])
+
+
+async def test_what_is_seen_by_this_process_is_not_overwritten_by_what_was_kept() -> None:
+    view = workloads(Scripted())
+    await view.read(wanted())
+    view.resume(KEY, Contest(generation=1, reversals=3))
+    found = view.contest(KEY)
+    assert found is not None
+    assert found.reversals == 0
+
+
+async def test_a_write_that_is_not_allowed_is_told_until_one_goes_through() -> None:
+    rule = "not allowed to patch deployments.apps/scale; the Role needs {...}"
+    view = workloads(Scripted(Forbidden(rule), answered()))
+    told = []
+    for _ in range(2):
+        await view.write(KEY, GROW)
+        findings = (await view.read(wanted())).findings
+        told.append([f.message for f in findings if f.reason == "PermissionDenied"])
+    assert told == [[rule], []]
 
 
 RENDERED = Rendered(
@@ -502,6 +544,13 @@ async def test_after_a_conflict_the_status_is_read_anew() -> None:
     assert script.body()["metadata"]["resourceVersion"] == "9"
 
 
+async def test_a_status_that_is_known_is_not_asked_for_again() -> None:
+    script = Scripted(answered())
+    statuses = ClusterStatus(script.api, FakeClock())
+    assert [await statuses.read(OBJECT) for _ in range(3)] == [None] * 3
+    assert len(script.asked) == 1
+
+
 async def test_a_status_that_was_forgotten_is_read_anew() -> None:
     script = Scripted(answered(), answered())
     statuses = ClusterStatus(script.api, FakeClock())
@@ -533,8 +582,8 @@ async def test_what_was_learned_is_saved_after_five_minutes_and_only_when_change
     clock, script = FakeClock(), Scripted(NotFound("none"), answered(version="4"), answered())
     learned = ClusterLearned(script.api, "operators", clock)
     assert await learned.read(OBJECT) is None
-    learned.note(OBJECT, LEARNED)
-    learned.note(ObjectKey("ns", "gone"), LEARNED)
+    learned.note(OBJECT, LEARNED, None)
+    learned.note(ObjectKey("ns", "gone"), LEARNED, None)
     await learned.save_if_due([OBJECT])
     assert len(script.asked) == 1
     await clock.advance(300.0)
@@ -552,6 +601,31 @@ async def test_what_was_learned_is_saved_after_five_minutes_and_only_when_change
     assert script.body()["data"] == {}
 
 
+async def test_a_reversal_is_saved_at_once_and_read_by_the_next_leader() -> None:
+    fought = Contest(generation=3, reversals=2, rival="hpa", count=5, wrote=4)
+    script = Scripted(NotFound("none"), answered(version="4"), answered(version="5"))
+    learned = ClusterLearned(script.api, "operators", FakeClock())
+    assert await learned.contest(OBJECT) is None
+    learned.note(OBJECT, LEARNED, fought)
+    await learned.save_if_due([OBJECT])
+    data = script.body()["data"]
+    again = ClusterLearned(Scripted(answered(data=data)).api, "operators", FakeClock())
+    assert await again.contest(OBJECT) == replace(fought, wrote=None)
+    assert await again.read(OBJECT) == LEARNED
+    learned.note(OBJECT, LEARNED, Contest(generation=4))
+    await learned.save_if_due([OBJECT])
+    assert set(script.body()["data"]) == {"ns.flash"}
+    assert contest_of("[]") is None
+
+
+async def test_what_was_learned_is_saved_at_the_end_without_waiting() -> None:
+    script = Scripted(NotFound("none"), answered())
+    learned = ClusterLearned(script.api, "operators", FakeClock())
+    learned.note(OBJECT, LEARNED, None)
+    await learned.save([OBJECT])
+    assert script.body()["data"] == {"ns.flash": rendered(LEARNED)}
+
+
 async def test_a_new_leader_reads_what_the_last_one_kept() -> None:
     held = answered(data={"ns.flash": rendered(LEARNED)})
     learned = ClusterLearned(Scripted(held).api, "operators", FakeClock())
@@ -564,7 +638,7 @@ async def test_after_a_conflict_the_other_version_is_read_before_the_next_save()
     script = Scripted(answered(version="4"), KubeConflict("409"), answered(version="5"), answered())
     learned = ClusterLearned(script.api, "operators", clock)
     await learned.read(OBJECT)
-    learned.note(OBJECT, LEARNED)
+    learned.note(OBJECT, LEARNED, None)
     for _ in range(2):
         await clock.advance(300.0)
         await learned.save_if_due([OBJECT])
@@ -576,7 +650,7 @@ async def test_a_config_map_that_cannot_be_reached_stops_nothing() -> None:
     script = Scripted(Forbidden("no"), Forbidden("no"), answered(), Unavailable("down"))
     learned = ClusterLearned(script.api, "operators", clock)
     assert await learned.read(OBJECT) is None
-    learned.note(OBJECT, LEARNED)
+    learned.note(OBJECT, LEARNED, None)
     for _ in range(2):
         await clock.advance(300.0)
         await learned.save_if_due([OBJECT])
@@ -592,7 +666,7 @@ async def test_more_than_a_config_map_holds_is_left_out(
     await learned.read(OBJECT)
     keys = [ObjectKey("ns", name) for name in ("a", "b", "c")]
     for key in keys:
-        learned.note(key, LEARNED)
+        learned.note(key, LEARNED, None)
     await clock.advance(300.0)
     await learned.save_if_due(keys)
     assert set(script.body()["data"]) == {"ns.a"}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from v4operator.adapters.kube_access import Credentials, access
 from v4operator.adapters.kube_errors import Unavailable
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from tests.conftest import FakeClock
@@ -97,6 +99,48 @@ async def test_a_refused_token_is_read_again_at_once(
     (service_account / "token").write_text("second")
     assert await credentials.renewed()
     assert await _header(credentials) == "bearer second"
+
+
+class Trusting:
+    """A TLS context that takes whatever it is given, and keeps what that was."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def load_verify_locations(self, file: str) -> None:
+        self.taken.append(os.path.basename(file))  # noqa: PTH119 - the library hands over texts
+
+    def load_cert_chain(self, file: str, key: str) -> None:
+        self.taken += [os.path.basename(each) for each in (file, key)]  # noqa: PTH119 - as above
+
+
+async def test_a_new_authority_is_trusted_within_a_minute_and_read_once(
+    clock: FakeClock, service_account: Path
+) -> None:
+    credentials, context = await access(clock, service_account=service_account), Trusting()
+    credentials.attach(cast("ssl.SSLContext", context))
+    await clock.advance(60.0)
+    await credentials.refresh()
+    assert context.taken == []
+    (service_account / "ca.crt").write_text("an authority\nand its successor")
+    for _ in range(3):
+        await clock.advance(60.0)
+        await credentials.refresh()
+    assert context.taken == ["ca.crt"]
+
+
+async def test_a_client_certificate_is_taken_with_its_key(clock: FakeClock, tmp_path: Path) -> None:
+    files = {"client-certificate": tmp_path / "client.crt", "client-key": tmp_path / "client.key"}
+    for file in files.values():
+        file.write_text("first")
+    path = _kubeconfig(tmp_path, **{name: str(file) for name, file in files.items()})
+    path.write_text(path.read_text().replace("http://", "https://"))
+    credentials, context = await access(clock, kubeconfig=path), Trusting()
+    credentials.attach(cast("ssl.SSLContext", context))
+    files["client-key"].write_text("the second")
+    await clock.advance(60.0)
+    await credentials.refresh()
+    assert context.taken == ["client.crt", "client.key"]
 
 
 async def test_many_requests_at_once_read_once(clock: FakeClock, service_account: Path) -> None:

@@ -69,3 +69,15 @@ def test_a_write_that_fails_leaves_the_old_status_and_no_rest(
 def test_a_figure_that_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         StatusFiles(tmp_path).write(_KEY, {"ratio": float("nan")})
+
+
+def test_files_of_objects_that_are_gone_are_found_and_others_are_left(tmp_path: Path) -> None:
+    files = StatusFiles(tmp_path)
+    for key in (_KEY, Key("team-a", "pro")):
+        metadata = {"namespace": key.namespace, "name": key.name}
+        files.write(key, {"kind": "V4Deployment", "metadata": metadata})
+    (tmp_path / "my_notes.json").write_text('{"kind": "Notes"}')
+    (tmp_path / "a_list.json").write_text("[]")
+    (tmp_path / "half_written.json").write_text("{")
+    (tmp_path / "copy_of.json").write_text(files.path(_KEY).read_text())
+    assert StatusFiles(tmp_path).vanished({_KEY}) == (Key("team-a", "pro"),)

@@ -91,6 +91,13 @@ REFUSED = (
         path="spec.workload",
     ),
     Case(
+        name="a-rollout-that-cannot-move",
+        change={"workload": {"rollout": {"maxSurge": 0, "maxUnavailable": 0}}},
+        field="spec.workload.rollout",
+        message="maxSurge and maxUnavailable are not both 0",
+        path="spec.workload.rollout",
+    ),
+    Case(
         name="minimum-above-maximum",
         change={"scaling": {"minReplicas": 5, "maxReplicas": 4}},
         field="spec.scaling.minReplicas",
@@ -154,8 +161,15 @@ REFUSED = (
         path="spec.parallelism",
     ),
     Case(
+        name="a-prometheus-that-is-not-asked",
+        change={"metrics": {"prometheus": "main"}},
+        field="spec.metrics",
+        message="prometheus is named only where source is Prometheus",
+        path="spec.metrics",
+    ),
+    Case(
         name="a-source-that-is-not-there",
-        change={"metrics": {"source": "Prometheus"}},
+        change={"metrics": {"source": "Graphite"}},
         field="spec.metrics.source",
         message="Unsupported value",
         path="spec.metrics.source",
@@ -262,6 +276,10 @@ REFUSED = (
 
 ACCEPTED = (
     Case(name="the-least", change={}),
+    Case(
+        name="a-rollout-with-spare-devices",
+        change={"workload": {"rollout": {"maxSurge": 1, "maxUnavailable": 0}}},
+    ),
     Case(name="fine-tune", change={"model": {"checkpoint": None, "custom": CUSTOM}}),
     Case(name="blank-before-the-unit", change={"hbm": {"budget": "130 GB"}}),
     Case(name="binary-unit", change={"hbm": {"budget": "0.1275Ti"}}),

@@ -187,3 +187,11 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, told: str) 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="allowed: a readable UTF-8 file"):
         load(tmp_path / "nowhere.yaml")
+
+
+def test_a_folder_counts_file_by_file_and_an_empty_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no file \*\.yaml"):
+        load(tmp_path)
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "own.yaml").write_text("{}")
+    assert load(tmp_path) == load()

@@ -133,7 +133,7 @@ def test_a_wrong_knob_or_profile_is_refused(
 def test_a_missing_extra_is_named(
     trace: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    known = "v4operator.cli.simulate.find_spec"
+    known = "v4operator.cli.simulator.find_spec"
     monkeypatch.setattr(known, lambda name: None if name == module else object())
     result = run("--trace", trace, "--no-oracle", "--plot", trace.with_suffix(".png"))
     assert result.exit_code == 2

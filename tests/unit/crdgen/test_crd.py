@@ -76,8 +76,8 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
     assert [column["name"] for column in columns] == (
         ["Checkpoint", "Engine", "Desired", "Ready", "TPS", "KV", "HBM", "Status", "Age"]
     )
-    assert {c["name"]: c["jsonPath"] for c in columns}["HBM"] == ".status.hbm.verdict"
-    assert {c["name"]: c["type"] for c in columns}["KV"] == "number"
+    assert {c["name"]: c["jsonPath"] for c in columns}["HBM"] == ".status.columns.hbm"
+    assert {c["name"]: c["type"] for c in columns}["KV"] == "string"
 
 
 def test_the_count_can_be_scaled_and_the_status_is_apart() -> None:
@@ -102,6 +102,7 @@ def test_nothing_of_the_status_is_required_but_what_tells_items_apart() -> None:
     }
     assert found == {
         "status.replicaStatuses[]": ["name"],
+        "status.configuration[]": ["name"],
         "status.conditions[]": ["type", "status", "reason", "message", "lastTransitionTime"],
     }
 

@@ -105,9 +105,11 @@ class _Replica:
         self.lease = lease
         self.deployments = _Resource(flash="v1", pro="v1")
         self.pods = _Resource()
+        self.nodes = _Resource()
         self.runs: list[str] = []
         self.takes_seconds = 0.0
         self.ended: list[tuple[str, str | None]] = []
+        self.settled: list[str | None] = []
         self.stopping = asyncio.Event()
         self.registry = CollectorRegistry()
         self.deployment_store: Store[str] = Store()
@@ -129,11 +131,15 @@ class _Replica:
                 reconciles=self,
                 reflector=ReflectorMetrics(self.registry).of,
             ),
+            settle=self._settle,
         )
         self.controller.follow(
             "deployments", self.deployments, self.deployment_store, lambda t: [t.key]
         )
         self.controller.follow("pods", self.pods, Store(), _owners)
+        self.nodes_missing = self.controller.follow(
+            "nodes", self.nodes, Store(), lambda _: (), required=False
+        )
         self.running = asyncio.create_task(self.controller.run(self.stopping))
 
     def observe(self, result: str, seconds: float) -> None:
@@ -147,6 +153,9 @@ class _Replica:
         self.runs.append(key.name)
         await self.clock.sleep(self.takes_seconds)
         self.ended.append((key.name, self.lease.holder))
+
+    async def _settle(self) -> None:
+        self.settled.append(self.lease.holder)
 
 
 def _owners(transition: Transition[str]) -> list[ObjectKey]:
@@ -229,6 +238,33 @@ async def test_no_work_begins_before_everything_is_known(clock: FakeClock, lease
     await clock.advance(0.0)
     assert (sorted(one.runs), one.controller.not_ready()) == (["flash", "pro"], None)
     await _stop(one)
+
+
+async def test_work_does_not_wait_for_what_may_be_out_of_reach_and_says_why_it_is_missing(
+    clock: FakeClock, lease: _Lease
+) -> None:
+    one = _Replica("one", lease, clock)
+    assert one.nodes_missing() == "not asked for yet"
+    one.nodes.defect = SourceError("not allowed to list nodes")
+    await clock.advance(0.0)
+    assert (sorted(one.runs), one.controller.not_ready()) == (["flash", "pro"], None)
+    assert one.nodes_missing() == "not allowed to list nodes"
+    one.nodes.defect = None
+    await clock.advance(1.0)
+    assert one.nodes_missing() is None
+    await _stop(one)
+
+
+async def test_a_leader_that_stops_settles_while_it_still_holds_the_lease(
+    clock: FakeClock, lease: _Lease
+) -> None:
+    one = _Replica("one", lease, clock)
+    await clock.advance(1.0)
+    two = _Replica("two", lease, clock)
+    await clock.advance(1.0)
+    await _stop(two)
+    await _stop(one)
+    assert (one.settled, two.settled) == (["one"], [])
 
 
 async def test_stopping_lets_work_end_before_the_lease_is_given_back(

@@ -151,3 +151,19 @@ def _eventually_answers(server: HealthServer) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_documents_are_json_below_v1_and_nothing_else_is(state: _State) -> None:
+    held = {"a/b": b"{}"}
+    pages = Pages(
+        metrics=bytes, not_ready=lambda: None, heartbeat=state.heartbeat, document=held.get
+    )
+    server = HealthServer(pages).start()
+    try:
+        assert _ask(server, "/v1/a/b") == (200, "application/json", b"{}")
+        assert [_ask(server, path)[0] for path in ("/v1/a", "/a/b", f"/v1/{'a' * 600}")] == [
+            404
+        ] * 3
+        assert _ask(server, "/v1/a/b", "POST")[0] == 501
+    finally:
+        server.stop()

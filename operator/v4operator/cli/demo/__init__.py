@@ -42,7 +42,9 @@ def command(
         Path | None, typer.Option("--picture", help="Write the last view to this file, as SVG.")
     ] = None,
 ) -> None:
-    """Three deployments in a minute: growth ahead of demand, a sick replica, an HBM budget.
+    """Show three emulated deployments in a minute.
+
+    Growth ahead of demand, a sick replica, and an HBM budget that does not hold.
 
     Exit status 0 if all three happened, 1 if one did not, 2 if it could not run.
     """
