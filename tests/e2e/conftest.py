@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import pytest
+from tests.e2e.rights_used import Right, used
 from tests.rig.addresses import Block, held_block
 from tests.rig.plane import ControlPlane
 
@@ -29,12 +30,21 @@ def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
         running.keep_files = request.session.testsfailed > 0
 
 
+@pytest.fixture(scope="session")
+def rights_elsewhere() -> set[Right]:
+    """What operators have done on planes that are gone."""
+    return set()
+
+
 @pytest.fixture
-def destructive_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def destructive_plane(
+    request: pytest.FixtureRequest, rights_elsewhere: set[Right]
+) -> Iterator[ControlPlane]:
     """The test's own: kill, stop and restart what you like."""
     failed_before = request.session.testsfailed
     with ControlPlane() as running:
         yield running
+        rights_elsewhere |= used(running.audit())
         running.keep_files = request.session.testsfailed > failed_before
 
 

@@ -6,12 +6,16 @@ out of routing. An engine ends when its pod is told to, and what it then still r
 """
 
 import asyncio
+import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Self
 
+from aiohttp import web
 from tests.rig.plane import ControlPlane
 
 from v4operator.model.deployment import Key
@@ -30,12 +34,49 @@ _LOOK_SECONDS = 0.2
 _OBJECTIVE = Objective(ttft_seconds=2.0, inter_token_latency_seconds=0.033, attainment=0.99)
 
 
+_VALUE = re.compile(r"^([^#].*?\s)\S+(\s\d+)?$", re.MULTILINE)  # of a sample, before its stamp
+
+
+class Metrics(StrEnum):
+    """What an engine's metrics are worth."""
+
+    GOOD = "good"
+    LOST = "lost"
+    """503, as SGLang answers while it cannot tell."""
+    WEDGED = "wedged"
+    """Connections are taken and never answered."""
+    NAN = "nan"
+    """Every figure is NaN."""
+    FOREIGN = "foreign"
+    """Those of another program."""
+
+
+class _Engine(EngineServer):
+    """An emulated engine whose metrics may be ill, whatever its completions are."""
+
+    metrics = Metrics.GOOD
+    polled_at: tuple[float, ...] = ()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self.polled_at += (time.time(),)
+        if self.metrics is Metrics.LOST:
+            return web.Response(status=503)
+        if self.metrics is Metrics.FOREIGN:
+            return web.Response(text="# TYPE node_load1 gauge\nnode_load1 0.5\n")
+        if self.metrics is Metrics.WEDGED:
+            await asyncio.Event().wait()
+        answer = await super()._metrics(request)
+        if self.metrics is Metrics.NAN and isinstance(answer.body, bytes):
+            answer.body = _VALUE.sub(r"\1NaN\2", answer.body.decode()).encode()
+        return answer
+
+
 @dataclass(slots=True)
 class _Pod:
     """One pod with its engine; `routable` as its labels say."""
 
     fleet: Fleet
-    server: EngineServer
+    server: _Engine
     routable: bool = True
     requests: list[Request] = field(default_factory=list)
 
@@ -52,6 +93,7 @@ class EmulatedPods:
         self._output_tokens = _OUTPUT_TOKENS
         self._owed = 0.0
         self._faults: dict[str, Faults] = {}
+        self._metrics: dict[str, Metrics] = {}
         self._sent = 0
         self._cut = 0
         self._error: BaseException | None = None
@@ -82,10 +124,18 @@ class EmulatedPods:
         """Make the engine of a pod sick, or well again by no faults."""
         self._faults[pod] = faults
 
+    def metrics(self, pod: str, worth: Metrics) -> None:
+        """What the metrics of a pod's engine are worth from now on."""
+        self._metrics[pod] = worth
+
     @property
     def serving(self) -> tuple[str, ...]:
         """Pods whose engines answer."""
         return tuple(self._pods)
+
+    def polled_at(self, pod: str) -> tuple[float, ...]:
+        """When the metrics of a pod were asked for, in Unix seconds."""
+        return self._pods[pod].server.polled_at
 
     @property
     def sent(self) -> int:
@@ -133,6 +183,7 @@ class EmulatedPods:
             pod.routable = item["metadata"]["labels"].get("v4serving.dev/routable") != "false"
             member = pod.fleet.members[0]
             pod.fleet.set_faults(self._clock.now(), member.name, self._faults.get(name, Faults()))
+            pod.server.metrics = self._metrics.get(name, Metrics.GOOD)
             await pod.server.follow()
 
     def _begun(self, name: str, address: str) -> _Pod:
@@ -146,7 +197,7 @@ class EmulatedPods:
             objective=_OBJECTIVE,
         )
         fleet = Fleet(spec, start=self._clock.now())
-        server = EngineServer(fleet, fleet.members[0], self._clock, host=address, port=PORT)
+        server = _Engine(fleet, fleet.members[0], self._clock, host=address, port=PORT)
         return _Pod(fleet=fleet, server=server)
 
     async def _end(self, pod: _Pod) -> None:

@@ -1,5 +1,6 @@
 """The operator under test: a process of its own, with a ServiceAccount's token and its rights."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ _ACCOUNT = "v4-operator"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plural}/{name}"
 # Two roles of the base: what the operator may do with what it serves, and with its own objects.
 _ROLES = (_ACCOUNT, f"{_ACCOUNT}-own")
+_NODES = f"{_ACCOUNT}-nodes"  # a third one, which may be left out
 
 
 def grant_rights(plane: ControlPlane, namespace: str) -> Path:
@@ -25,6 +27,35 @@ def grant_rights(plane: ControlPlane, namespace: str) -> Path:
     for rules in _rules():
         _grant(plane, namespace, rules)
     return plane.service_account_kubeconfig(namespace, _ACCOUNT).kubeconfig
+
+
+def grant_nodes(plane: ControlPlane, namespace: str) -> None:
+    """The optional right of the manifests to read the nodes, for the account of that namespace."""
+    role = next(r for r in yaml.safe_load_all(ROLES.read_text()) if r["metadata"]["name"] == _NODES)
+    name = f"{_NODES}-{namespace}"
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    made = {**role, "metadata": {"name": name}}
+    apply(plane, f"{rbac}/clusterroles/{name}", made)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    account = {"kind": "ServiceAccount", "name": _ACCOUNT, "namespace": namespace}
+    binding = {
+        "apiVersion": role["apiVersion"],
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": reference,
+        "subjects": [account],
+    }
+    apply(plane, f"{rbac}/clusterrolebindings/{name}", binding)
+
+
+def through(kubeconfig: Path, port: int) -> Path:
+    """The same access by way of another port of the API server's address."""
+    config = json.loads(kubeconfig.read_text())
+    cluster = config["clusters"][0]["cluster"]
+    cluster["server"] = f"{cluster['server'].rpartition(':')[0]}:{port}"
+    path = kubeconfig.with_suffix(f".by-{port}")
+    path.write_text(json.dumps(config))
+    return path
 
 
 def _rules() -> Iterator[Mapping[str, Any]]:
@@ -58,25 +89,40 @@ def _grant(plane: ControlPlane, namespace: str, role: Mapping[str, Any]) -> None
 
 
 def component(
-    plane: ControlPlane, namespace: str, kubeconfig: Path, *, name: str = "operator"
+    plane: ControlPlane,
+    namespace: str,
+    kubeconfig: Path,
+    *,
+    name: str = "operator",
+    program: tuple[str, ...] = ("-m", "v4operator"),
+    source: Path = ROOT / "operator",
 ) -> Component:
-    """The process, not yet started; its log lies with those of the plane."""
+    """The process, not yet started; its log lies with those of the plane.
+
+    `program` is what Python runs, `source` where it finds the package.
+    """
     return Component(
         f"{namespace}-{name}",
         (
             sys.executable,
-            *("-m", "v4operator", "run", "--kubeconfig", kubeconfig),
+            *program,
+            *("run", "--kubeconfig", str(kubeconfig)),
             *("--namespace", namespace, "--lease-namespace", namespace),
             *("--listen-port", "0", "--log-format", "json"),
         ),
         log=plane.folder / f"{namespace}-{name}.log",
         environment={
             "HOME": str(plane.folder),
-            "PYTHONPATH": str(ROOT / "operator"),
+            "PYTHONPATH": str(source),
             "V4_ALLOW_LOOPBACK": "true",  # that is where the rig's pods are
             "V4_RECONCILE_SECONDS": "1",
         },
     )
+
+
+def leads(process: Component) -> bool:
+    """Whether it has said that it leads."""
+    return '"event": "leading"' in process.log.read_text()
 
 
 @contextmanager

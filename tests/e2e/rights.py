@@ -10,6 +10,7 @@ from v4operator.crdgen import admission
 SYSTEM, NAME = "v4-operator-system", "v4-operator"
 ELSEWHERE = "elsewhere"
 READ = ("get", "list", "watch")
+FOLLOW = ("list", "watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ def allowed(plane: ControlPlane, wish: Wish, account_namespace: str = SYSTEM) ->
 NEEDED = (
     *(Wish(verb, "v4deployments@v4serving.dev") for verb in READ),
     Wish("patch", "v4deployments/status@v4serving.dev"),
-    *(Wish(verb, "pods") for verb in (*READ, "patch")),
-    *(Wish(verb, "deployments@apps") for verb in (*READ, "create", "patch")),
-    *(Wish(verb, "deployments/scale@apps") for verb in ("get", "patch")),
-    *(Wish(verb, "statefulsets@apps") for verb in READ),
-    *(Wish(verb, "statefulsets/scale@apps") for verb in ("get", "patch")),
+    *(Wish(verb, "pods") for verb in (*FOLLOW, "patch")),
+    *(Wish(verb, "deployments@apps") for verb in (*FOLLOW, "create", "patch")),
+    Wish("patch", "deployments/scale@apps"),
+    *(Wish(verb, "statefulsets@apps") for verb in FOLLOW),
+    Wish("patch", "statefulsets/scale@apps"),
     *(Wish(verb, "services") for verb in ("get", "create", "patch")),
     Wish("create", "events@events.k8s.io"),
 )
@@ -70,7 +71,7 @@ OWN = (
         for name in (admission.TABLE_NAME, CONFIG_MAP)
     ),
 )
-NODES = tuple(Wish(verb, "nodes", "") for verb in READ)
+NODES = tuple(Wish(verb, "nodes", "") for verb in FOLLOW)
 NEVER = (
     *(Wish(verb, "secrets", place) for verb in READ for place in (SYSTEM, ELSEWHERE, "")),
     *(Wish(verb, "v4deployments@v4serving.dev") for verb in ("update", "patch", "delete")),

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.e2e.operator_fleets import LIMIT
+from tests.e2e.operator_process import running_operator
 from tests.e2e.resource import (
     ROOT,
     Answer,
@@ -77,12 +79,23 @@ def _policies(plane: ControlPlane) -> Iterator[None]:
     paths = [_path(document) for document in documents]
     for path, document in zip(paths, documents, strict=True):
         apply(plane, path, document)
-    apply(plane, table_path(), admission.table(load()))
+    written_by_the_operator(plane)
     eventually(lambda: refused(plane, TOO_HEAVY), what="the policies are in force")
     yield
     for path in [*paths, table_path()]:
         plane.api.delete(path).raise_for_status()
     eventually(lambda: not refused(plane, TOO_HEAVY), what="the policies are gone")
+
+
+def written_by_the_operator(plane: ControlPlane) -> None:
+    """The table as the operator makes it, with the rights that the manifests give it."""
+    with running_operator(plane, admission.NAMESPACE):
+        eventually(
+            lambda: plane.api.get(table_path()).is_success,
+            what="the operator has written the table",
+            limit_seconds=LIMIT,
+        )
+    assert plane.get(table_path())["data"] == admission.table(load())["data"]
 
 
 def _path(document: Mapping[str, Any]) -> str:

@@ -19,6 +19,13 @@ from v4operator.report.status import status
 
 STORIES = sorted((ROOT / "operator/v4operator/cli/demo/story").glob("*-*.yaml"))
 WIDTH = 120  # columns of a terminal that a person has open
+WIDEST = {
+    "checkpoint": "V4-Flash-NVFP4",
+    "tokensPerSecond": "1200000",
+    "kv": "-",
+    "hbm": "176/124Gi",
+    "state": "AcceptanceDropped",
+}
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +149,29 @@ def test_the_status_that_the_operator_writes_is_held_unchanged(
     assert put_status(plane, namespace, made, written) == written
 
 
-def test_columns_fit_and_an_unknown_figure_is_not_shown_as_zero(
+def test_columns_fit_at_their_widest_and_an_unknown_figure_is_not_shown_as_zero(
     plane: ControlPlane, namespace: str
 ) -> None:
     made = create(plane, namespace, VALID, keep=True).document
     written = written_status()
-    written["observed"] |= {"decodeTokensPerSecond": 12345.0, "kvUsageRatio": None}
-    written["desiredReplicas"] = 4
+    written["columns"] = WIDEST
+    written["desiredReplicas"] = 1000
+    written["readyReplicas"] = 1000
     put_status(plane, namespace, made, written)
     header, row = plane.kubectl("get", "v4", "-n", namespace).stdout.splitlines()
     assert header.split() == (
         ["NAME", "CHECKPOINT", "ENGINE", "DESIRED", "READY", "TPS", "KV", "HBM", "STATUS", "AGE"]
     )
-    assert row.split()[:6] == ["flash", "deepseek-ai/DeepSeek-V4-Flash", "vllm", "4", "2", "12345"]
-    assert row[header.index("KV") : header.index("HBM")].strip() in {"", "<none>", "<nil>"}
-    assert max(len(header), len(row)) <= WIDTH
+    assert row.split()[:-1] == [
+        "flash",
+        WIDEST["checkpoint"],
+        "vllm",
+        "1000",
+        "1000",
+        "1200000",
+    ] + [WIDEST[each] for each in ("kv", "hbm", "state")]
+    longest = len("flash-office-hour") - len("flash") + len("vllm-ascend") - len("ENGINE")
+    assert max(len(header), len(row)) + longest <= WIDTH
 
 
 def test_kubectl_scale_writes_the_count_and_the_selector_is_served(

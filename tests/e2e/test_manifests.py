@@ -23,7 +23,7 @@ from v4operator.catalogue import load
 from v4operator.crdgen import admission
 from v4operator.estimate.hbm import check
 from v4operator.model.hbm import HbmVerdict
-from v4operator.report.series import DEPLOYMENT_GAUGES
+from v4operator.report.series import DEPLOYMENT
 from v4operator.settings import Settings
 
 MANIFESTS = ROOT / "manifests"
@@ -229,7 +229,7 @@ def test_an_hpa_may_set_the_count_of_the_example_that_it_carries_out(
     scale = judged.get(f"{collection('default')}/{name}/scale")
     assert scale["spec"]["replicas"] == claim["spec"]["replicas"]
     (metric,) = autoscaler["spec"]["metrics"]
-    assert metric["external"]["metric"]["name"] in {gauge.name for gauge in DEPLOYMENT_GAUGES}
+    assert metric["external"]["metric"]["name"] in {family.name for family in DEPLOYMENT}
 
 
 def test_the_whole_base_is_applied_where_the_prometheus_operator_is(

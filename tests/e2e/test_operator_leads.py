@@ -1,22 +1,17 @@
-"""Two operators: one leads, and one that was frozen past its Lease finds out before it writes."""
+"""Two operators: one leads; the other takes over from a dead one and from a frozen one."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from tests.e2e.conftest import MakeNodes
 from tests.e2e.operator_fleets import (
-    ADOPTED,
     LIMIT,
-    NAME,
     asked_counts,
-    count_of,
-    fleet,
-    pod_template,
-    post_fleet,
-    v4deployment,
+    writes,
 )
-from tests.e2e.operator_process import component, grant_rights, status_of
-from tests.e2e.resource import change, create, install_definition
+from tests.e2e.operator_process import component, grant_rights, leads
+from tests.e2e.operator_seen import adopt_two, set_least, until_count, until_ready
+from tests.e2e.resource import install_definition
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
@@ -29,39 +24,55 @@ def _definition(plane: ControlPlane) -> None:
     install_definition(plane)
 
 
-def leads(process: Component) -> bool:
-    return '"event": "leading"' in process.log.read_text()
-
-
-def test_of_two_operators_one_writes_and_a_frozen_leader_ends_when_it_wakes(
-    plane: ControlPlane, namespace: str, make_nodes: MakeNodes
-) -> None:
-    post_fleet(plane, namespace, fleet(2, pod_template(make_nodes(2))))
+@pytest.fixture
+def pair(plane: ControlPlane, namespace: str) -> Iterator[tuple[Component, Component]]:
+    """Two operators, the first of which leads."""
     kubeconfig = grant_rights(plane, namespace)
     one, other = (component(plane, namespace, kubeconfig, name=name) for name in ("one", "other"))
     one.start()
     try:
         eventually(lambda: leads(one), what="the first one leads", limit_seconds=LIMIT)
         other.start()
-        assert create(plane, namespace, v4deployment(ADOPTED), keep=True).accepted
-        eventually(
-            lambda: status_of(plane, namespace, NAME).get("readyReplicas") == 2,
-            what="the fleet is seen",
-            limit_seconds=LIMIT,
-        )
-        assert not leads(other)
-        one.pause()
-        more: dict[str, Any] = {"spec": {"scaling": {"minReplicas": 3}}}
-        assert change(plane, namespace, NAME, more, keep=True).accepted
-        eventually(
-            lambda: count_of(plane, namespace) == 3,
-            what="the other one has taken over",
-            limit_seconds=LIMIT,
-        )
-        one.resume()
-        assert one.wait_ended(LIMIT) == LEASE_LOST
-        assert asked_counts(plane, namespace) == [3]
-        other.check()
+        yield one, other
     finally:
         one.kill()
         other.terminate()
+
+
+def test_a_dead_leader_is_succeeded_and_its_wish_is_written_once(
+    plane: ControlPlane,
+    namespace: str,
+    make_nodes: MakeNodes,
+    pair: tuple[Component, Component],
+) -> None:
+    one, other = pair
+    adopt_two(plane, namespace, make_nodes(2))
+    assert not leads(other)
+    one.kill()
+    set_least(plane, namespace, 3)
+    until_count(plane, namespace, 3, "the other one has taken over")
+    until_ready(plane, namespace, 3)
+    assert asked_counts(plane, namespace) == [3]
+    other.check()
+
+
+def test_a_leader_that_was_frozen_past_its_lease_ends_when_it_wakes_and_writes_nothing(
+    plane: ControlPlane,
+    namespace: str,
+    make_nodes: MakeNodes,
+    pair: tuple[Component, Component],
+) -> None:
+    one, other = pair
+    adopt_two(plane, namespace, make_nodes(2))
+    assert not leads(other)
+    one.pause()
+    set_least(plane, namespace, 3)
+    until_count(plane, namespace, 3, "the other one has taken over")
+    until_ready(plane, namespace, 3)
+    other.pause()  # so that whatever is written from now on is the old one's
+    known = len(writes(plane, namespace))
+    one.resume()
+    assert one.wait_ended(LIMIT) == LEASE_LOST
+    assert writes(plane, namespace)[known:] == []
+    assert asked_counts(plane, namespace) == [3]
+    other.resume()

@@ -1,0 +1,141 @@
+"""Shrinking under real streams: nothing is cut, whoever dies in the middle of it."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.conftest import MakeNodes
+from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.operator_fleets import (
+    LIMIT,
+    NAME,
+    asked_counts,
+    count_of,
+    pod_template,
+    v4deployment,
+)
+from tests.e2e.operator_process import component, grant_rights, running_operator, status_of
+from tests.e2e.operator_seen import set_least, until_count, until_fresh
+from tests.e2e.resource import create, install_definition
+from tests.e2e.streaming_client import streaming_client
+from tests.rig.component import Component
+from tests.rig.plane import ControlPlane
+from tests.rig.waiting import eventually
+
+ROUTABLE = "v4serving.dev/routable"
+MOST, LEAST = 6, 2  # replicas
+ROUNDS = 5  # of six to two: twenty shrinks
+PACE = {"shrinkWindow": "10s", "drainTimeout": "300s"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _definition(plane: ControlPlane) -> None:
+    install_definition(plane)
+
+
+@pytest.fixture
+def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
+    with emulated_pods(plane, namespace) as pods:
+        yield pods
+
+
+@pytest.fixture
+def operator(plane: ControlPlane, namespace: str) -> Iterator[Component]:
+    process = component(plane, namespace, grant_rights(plane, namespace))
+    process.start()
+    yield process
+    process.terminate()
+
+
+def out_of_routing(plane: ControlPlane, namespace: str) -> list[str]:
+    pods = plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod["metadata"]["labels"].get(ROUTABLE) == "false"
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def test_twenty_shrinks_cut_no_stream_of_a_client_that_follows_the_service(
+    plane: ControlPlane, namespace: str, make_nodes: MakeNodes, engines: EmulatedPods
+) -> None:
+    template = pod_template(make_nodes(3))
+    manifest = v4deployment({"template": template}, behavior=PACE, minReplicas=MOST)
+    with running_operator(plane, namespace):
+        assert create(plane, namespace, manifest, keep=True).accepted
+        with streaming_client(plane, namespace, streams=12, tokens=150) as client:
+            for round_number in range(1, ROUNDS + 1):
+                set_least(plane, namespace, MOST)
+                until_fresh(plane, namespace, MOST)
+                set_least(plane, namespace, LEAST)
+                until_count(plane, namespace, LEAST, f"two are left, round {round_number}")
+    down = list(range(MOST - 1, LEAST - 1, -1))
+    assert [c for c in asked_counts(plane, namespace) if c < MOST] == down * ROUNDS
+    assert client.broken == []
+    assert engines.cut == 0
+    assert client.drained >= ROUNDS * len(down)  # victims had streams under way
+
+
+def test_an_operator_that_is_killed_in_mid_drain_leaves_the_victim_served_again_or_gone(
+    plane: ControlPlane,
+    namespace: str,
+    make_nodes: MakeNodes,
+    engines: EmulatedPods,
+    operator: Component,
+) -> None:
+    template = pod_template(make_nodes(2))
+    manifest = v4deployment({"template": template}, behavior=PACE, minReplicas=3)
+    assert create(plane, namespace, manifest, keep=True).accepted
+    with streaming_client(plane, namespace, streams=6, tokens=600) as client:
+        until_fresh(plane, namespace, 3)
+        eventually(lambda: client.under_way == 6, what="every stream is open", limit_seconds=LIMIT)
+        set_least(plane, namespace, 1)
+        eventually(
+            lambda: out_of_routing(plane, namespace),
+            what="a drain has begun",
+            limit_seconds=2 * LIMIT,
+        )
+        operator.kill()
+        assert count_of(plane, namespace) == 3
+        operator.start()
+        eventually(
+            lambda: not out_of_routing(plane, namespace),
+            what="the victim is served again, or gone",
+            limit_seconds=LIMIT,
+        )
+        assert len(engines.serving) == count_of(plane, namespace)
+        until_count(plane, namespace, 1, "the shrinks go on")
+    operator.check()
+    assert asked_counts(plane, namespace)[-2:] == [2, 1]
+    assert client.broken == []
+    assert engines.cut == 0
+
+
+def test_an_operator_that_is_killed_when_the_count_is_written_takes_no_second_replica(
+    plane: ControlPlane,
+    namespace: str,
+    make_nodes: MakeNodes,
+    engines: EmulatedPods,
+    operator: Component,
+) -> None:
+    template = pod_template(make_nodes(2))
+    manifest = v4deployment({"template": template}, behavior=PACE, minReplicas=3)
+    assert create(plane, namespace, manifest, keep=True).accepted
+    with streaming_client(plane, namespace, streams=6, tokens=100) as client:
+        until_fresh(plane, namespace, 3)
+        set_least(plane, namespace, 2)
+        until_count(plane, namespace, 2, "the shrink is written")
+        operator.kill()
+        operator.start()
+        until_fresh(plane, namespace, 2)
+        eventually(
+            lambda: status_of(plane, namespace, NAME)["lastDecision"]["desired"] == 2,
+            what="the next one has decided",
+            limit_seconds=LIMIT,
+        )
+    operator.check()
+    assert asked_counts(plane, namespace)[-1:] == [2]
+    assert sorted(engines.serving) == sorted(engines.running())
+    assert out_of_routing(plane, namespace) == []
+    assert client.broken == []
+    assert engines.cut == 0
