@@ -1,0 +1,1 @@
+"""Writes what Prometheus and Alertmanager are given: recording rules, alerts, routes."""
