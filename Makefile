@@ -36,6 +36,7 @@ lint: $(VENV)/.dev ## lint, types and import contracts only
 bench: $(VENV)/.dev ## measurements, as ratios side by side
 	@$(BIN)/python tests/bench/parser.py
 	@$(BIN)/python tests/bench/scrape.py
+	@$(BIN)/python tests/bench/exposition.py
 
 format: $(VENV)/.dev ## what the formatter and the linter can mend
 	@$(BIN)/ruff format operator tests

@@ -14,7 +14,14 @@ PURE = (
     "estimate/*",
     "decide/*",
     "act/plan.py",
+    "report/due.py",
+    "report/families.py",
+    "report/limits.py",
+    "report/replica_totals.py",
+    "report/seen.py",
+    "report/series/*",
     "report/status.py",
+    "report/totals.py",
     "observe/exposition.py",
     "observe/window.py",
     "observe/engines/*",
@@ -22,9 +29,10 @@ PURE = (
 INCLUDE = ",".join(f"operator/v4operator/{part}" for part in PURE)
 COVERED = 95
 
+SOURCES = ("operator", "tests", "dashboards")
 LINT = (
-    ("format", ("ruff", "format", "--check", "--quiet", "operator", "tests")),
-    ("lint", ("ruff", "check", "--quiet", "operator", "tests")),
+    ("format", ("ruff", "format", "--check", "--quiet", *SOURCES)),
+    ("lint", ("ruff", "check", "--quiet", *SOURCES)),
     ("types", ("mypy",)),
     ("contracts", ("lint-imports", "--no-logo")),
 )
@@ -39,7 +47,10 @@ COVERAGE = (
 )
 STORY = (("stories", ("python", "-m", "pytest", "-q", "tests/story")),)
 # Built before anything is tested: a compiler beside a test would starve it.
-BUILD = (("rig: build what is not cached", ("python", "-m", "tests.rig.build")),)
+BUILD = (
+    ("rig: build what is not cached", ("python", "-m", "tests.rig.build")),
+    ("dashboards: build what is not cached", ("python", "-m", "tests.dashboards.build")),
+)
 CONTRACT = (
     ("contract tests", ("python", "-m", "pytest", "-q", "--timeout=600", "tests/contract")),
 )
@@ -53,13 +64,16 @@ END_TO_END = (
         (*PLANE, "tests/e2e", *(f"--ignore={name}" for name in TIMED)),
     ),
 )
+DRAWN = (
+    ("dashboards, drawn", ("python", "-m", "pytest", "-q", "--timeout=900", "tests/dashboards")),
+)
 CLUSTER = (("stories on a real control plane", (*PLANE, *TIMED)),)
 PHASES = {
     "lint": LINT,
     "unit": (*LINT, *UNIT),
     "e2e": (*BUILD, *END_TO_END),
     "cluster": (*BUILD, *CLUSTER),
-    "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *END_TO_END),
+    "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *END_TO_END, *DRAWN),
 }
 
 
