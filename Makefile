@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e test-cluster rig lint bench format lock clean
+.PHONY: help demo test test-unit test-e2e test-cluster rig lint bench bench-policy dashboards format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (DEMO_FLAGS="--speed 60 --json out.json")
-	@$(BIN)/v4-operator demo $(DEMO_FLAGS)
+	@$(BIN)/v4-operator demo $(if $(PROMETHEUS),--prometheus) $(DEMO_FLAGS)
 
 test: $(VENV)/.dev ## everything that CI runs
 	@$(BIN)/python tests/run.py all
@@ -27,8 +27,13 @@ test-e2e: $(VENV)/.dev ## the tests on a real control plane only
 test-cluster: $(VENV)/.dev ## scaling, failover and drain on a real control plane, in real time: ten minutes
 	@$(BIN)/python tests/run.py cluster
 
-rig: $(VENV)/.dev ## build the control plane, Prometheus and Alertmanager for tests into the cache
+rig: $(VENV)/.dev ## build the control plane, Prometheus, Alertmanager and the drawing page for tests into the cache
 	@$(BIN)/python -m tests.rig.build
+	@$(BIN)/python -m tests.dashboards.build
+
+dashboards: rig ## write the dashboards and their pictures anew
+	@$(BIN)/python -m dashboards.source
+	@$(BIN)/python -m tests.dashboards.pictures
 
 lint: $(VENV)/.dev ## lint, types and import contracts only
 	@$(BIN)/python tests/run.py lint
@@ -38,9 +43,12 @@ bench: $(VENV)/.dev ## measurements, as ratios side by side
 	@$(BIN)/python tests/bench/scrape.py
 	@$(BIN)/python tests/bench/exposition.py
 
+bench-policy: $(VENV)/.dev ## every policy in every scenario (TRACES=folder of trace files): hours, goes on where it stopped
+	@$(BIN)/python tests/bench/policy.py --resume --traces $(TRACES) $(BENCH_FLAGS)
+
 format: $(VENV)/.dev ## what the formatter and the linter can mend
-	@$(BIN)/ruff format operator tests
-	@$(BIN)/ruff check --fix operator tests
+	@$(BIN)/ruff format operator tests dashboards
+	@$(BIN)/ruff check --fix operator tests dashboards
 
 lock: ## resolve the locks anew (needs uv)
 	uv pip compile $(UV_FLAGS) pyproject.toml -o requirements.lock

@@ -64,6 +64,7 @@ END_TO_END = (
         (*PLANE, "tests/e2e", *(f"--ignore={name}" for name in TIMED)),
     ),
 )
+RULES = (("rules, by promtool", ("python", "-m", "pytest", "-q", "tests/rules")),)
 DRAWN = (
     ("dashboards, drawn", ("python", "-m", "pytest", "-q", "--timeout=900", "tests/dashboards")),
 )
@@ -73,7 +74,7 @@ PHASES = {
     "unit": (*LINT, *UNIT),
     "e2e": (*BUILD, *END_TO_END),
     "cluster": (*BUILD, *CLUSTER),
-    "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *END_TO_END, *DRAWN),
+    "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *RULES, *END_TO_END, *DRAWN),
 }
 
 
