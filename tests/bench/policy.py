@@ -4,19 +4,24 @@ Each finished run is one line of JSON in `tests/bench/results/policy.jsonl`; wit
 there is not played again. Rivals are played with their documented defaults and, in the day-long
 scenarios, with the knobs that tuning found; every tuned policy gets the same number of trials and
 the same goal: the fewest hours at the target over the development traces, one setting for all of
-them, or with one trace left out. At the end come one table and a picture a scenario.
+them, or with one trace left out. At the end come one report and a picture a scenario; what the
+budget of minutes left out stands in it as not run, and `--budget-minutes 0` only writes it anew.
 """
 
 import argparse
-import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from subprocess import run as execute
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench.policy_ledger import Job, Ledger, Row
 
 from v4operator.simulate.ground import Ground, Objective, ground_of
 from v4operator.simulate.harness import Run, play
@@ -24,7 +29,7 @@ from v4operator.simulate.plot import draw
 from v4operator.simulate.policies.registry import POLICIES
 from v4operator.simulate.scenarios import SCENARIOS, Scenario
 from v4operator.simulate.score import Bounds, bounds_of, document, geometric_mean
-from v4operator.simulate.table import table
+from v4operator.simulate.table import Contest, table
 from v4operator.simulate.tuning import Trial, tuned
 
 _RESULTS = Path(__file__).parent / "results"
@@ -33,54 +38,21 @@ _DEVELOPMENT = ("diurnal", "batch")
 _RIVALS = tuple(name for name in POLICIES if name not in {"ours", "constant"})
 _SEEDS = 5  # on the linear truth for the day-long traces, one elsewhere
 _TRIALS = 16
+_OWN_LIMIT = "own-limit"  # the gateway is told the limit by our policy's fit, not by the truth
 _PICTURED = ("ours", "hpa", "dynamo-hybrid")
 
-Row = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One run: who, where, how, and under which knobs (empty: the defaults)."""
-
-    scenario: str
-    policy: str
-    overload: str
-    seed: int
-    setting: str
-    knobs: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def key(self) -> str:
-        """What tells it from every other run."""
-        knobs = ",".join(f"{name}={value:.6g}" for name, value in self.knobs)
-        return f"{self.scenario}/{self.overload}/{self.policy}/{self.setting}/{self.seed}/{knobs}"
-
-
-class Ledger:
-    """What has been played: one JSON line each, found again by key."""
-
-    def __init__(self, path: Path, *, resume: bool) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            path.unlink(missing_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
-
-    def add(self, key: str, row: Row) -> Row:
-        """Keep a row at once, so that an interruption loses one run at most."""
-        self.rows[key] = {"key": key, **row}
-        with self._path.open("a") as file:
-            file.write(json.dumps(self.rows[key], allow_nan=False) + "\n")
-        return self.rows[key]
+class OutOfTimeError(Exception):
+    """The budget of minutes is spent."""
 
 
 class Bench:
     """Plays jobs that are not in the ledger yet."""
 
-    def __init__(self, ledger: Ledger, traces: Path) -> None:
+    def __init__(self, ledger: Ledger, traces: Path, *, budget_seconds: float, most: int) -> None:
         self._ledger, self._traces = ledger, traces
         self._began, self._played = time.monotonic(), 0
+        self._budget_seconds, self._most = budget_seconds, most
 
     def ground(self, scenario: Scenario, overload: str, seed: int) -> Ground:
         """The common ground; a trace is made once per seed."""
@@ -126,13 +98,19 @@ class Bench:
             entry.build(_PROFILE, ground.briefing, knobs),
             heir=heir,
             heir_at=scenario.restart_at or float("inf"),
+            own_limit=job.setting == _OWN_LIMIT,
         )
         return run, ground
 
     def _tell(self, what: str) -> None:
-        self._played += 1
+        """Progress and an estimate of the rest; `OutOfTimeError` once the budget is spent."""
         passed = time.monotonic() - self._began
-        print(f"{passed:7.0f} s  run {self._played:4}  {what}", flush=True)
+        if passed >= self._budget_seconds:
+            raise OutOfTimeError
+        left = passed / self._played * max(0, self._most - self._played) if self._played else 0.0
+        self._played += 1
+        rest = f", at most {left / 60:.0f} min left" if left else ""
+        print(f"{passed:7.0f} s  run {self._played:4} of {self._most}  {what}{rest}", flush=True)
 
 
 @lru_cache(maxsize=4)
@@ -200,6 +178,15 @@ def jobs(
                 setting="default",
                 knobs=tuple(POLICIES[policy].defaults().items()),
             )
+            if (policy, overload) == ("ours", "gateway"):
+                yield Job(
+                    scenario=scenario.name,
+                    policy=policy,
+                    overload=overload,
+                    seed=seed,
+                    setting=_OWN_LIMIT,
+                    knobs=tuple(POLICIES[policy].defaults().items()),
+                )
             for setting in ("tuned", f"without-{scenario.name}"):
                 knobs = settings.get((policy, setting))
                 if knobs is not None:
@@ -232,7 +219,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Tune, play, and write ledger, table and pictures."""
     options = _options().parse_args(arguments)
     ledger = Ledger(options.results / "policy.jsonl", resume=options.resume)
-    bench = Bench(ledger, options.traces)
+    bench = Bench(
+        ledger,
+        options.traces,
+        budget_seconds=60.0 * options.budget_minutes,
+        most=max(0, _most(options) - len(ledger.rows)),
+    )
+    try:
+        play_all(bench, options)
+    except OutOfTimeError:
+        print("the budget is spent: the rest stands in the report as not run", flush=True)
+    rows = [row for key, row in ledger.rows.items() if not key.startswith("bounds/")]
+    contest = Contest(
+        day_long=_DEVELOPMENT,
+        commit=_commit(),
+        command=_command(options, arguments or sys.argv[1:]),
+        planned=Counter(map(_who, _documented(options))),
+    )
+    text = table(rows, contest)
+    (options.results / "policy.md").write_text(text)
+    print(text)
+    return 0
+
+
+def play_all(bench: Bench, options: argparse.Namespace) -> None:
+    """The most telling first: documented settings on the day-long traces, then tuning, then all."""
+    for job in _documented(options):
+        if job.scenario in _DEVELOPMENT and job.seed == 0:
+            bench.row(job)
     for overload in options.overload:
         settings = tune_all(bench, overload, options) if options.trials else {}
         for name in options.scenario:
@@ -240,16 +254,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 bench.row(job)
             if not options.no_pictures:
                 pictures(bench, SCENARIOS[name], overload, options.results)
-    rows = [row for key, row in ledger.rows.items() if not key.startswith("bounds/")]
-    text = table(
-        rows,
-        day_long=_DEVELOPMENT,
-        commit=_commit(),
-        command=_command(options, arguments or sys.argv[1:]),
-    )
-    (options.results / "policy.md").write_text(text)
-    print(text)
-    return 0
+
+
+def _documented(options: argparse.Namespace) -> Iterator[Job]:
+    """The plan without what tuning may find."""
+    for overload in options.overload:
+        for name in options.scenario:
+            found = jobs(SCENARIOS[name], overload, {}, options.policy, options.seeds)
+            yield from (job for job in found if job.setting == "default")
+
+
+def _who(job: Job) -> tuple[str, str, str]:
+    return job.scenario, job.overload, job.policy
+
+
+def _most(options: argparse.Namespace) -> int:
+    """The most runs that there can be: bounds, documented settings, trials and what they find."""
+    documented = sum(1 for _ in _documented(options))
+    if not options.trials:
+        return documented + len(options.scenario)
+    choices = len(_DEVELOPMENT) * (1 if options.no_leave_out else 2)
+    trials: int = options.trials * choices * len(options.policy) * len(options.overload)
+    return 3 * documented + len(options.scenario) + trials
 
 
 def _options() -> argparse.ArgumentParser:
@@ -269,6 +295,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=_TRIALS, help="per policy; 0: no tuning")
     parser.add_argument("--no-leave-out", action="store_true", help="tune on all traces only")
     parser.add_argument("--no-pictures", action="store_true")
+    parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="then it ends")
     return parser
 
 

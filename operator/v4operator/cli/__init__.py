@@ -11,7 +11,19 @@ import typer
 
 from v4operator import __version__
 
-VERBS = ("plan", "inspect", "explain", "top", "run", "demo", "emulate", "simulate", "crd", "rules")
+VERBS = (
+    "plan",
+    "inspect",
+    "explain",
+    "top",
+    "run",
+    "demo",
+    "emulate",
+    "simulate",
+    "backtest",
+    "crd",
+    "rules",
+)
 
 
 def _show_version(*, value: bool) -> None:
@@ -31,11 +43,15 @@ def _root(
     """
 
 
-def main() -> None:
-    """Entry point of `v4-operator` and `kubectl-v4`."""
+def application(typed: str) -> typer.Typer:
+    """The program with the verb that was typed, or with all of them where it is none."""
     app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_root)
-    typed = sys.argv[1] if len(sys.argv) > 1 else ""
     for verb in [typed] if typed in VERBS else VERBS:
         app.command(verb)(import_module(f"v4operator.cli.{verb}").command)
-    app()
+    return app
+
+
+def main() -> None:
+    """Entry point of `v4-operator` and `kubectl-v4`."""
+    application(sys.argv[1] if len(sys.argv) > 1 else "")()

@@ -53,7 +53,7 @@ def command(
     output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
     plot: Annotated[Path | None, typer.Option(help="PNG of replicas and demand over time.")] = None,
 ) -> None:
-    """Play a day of requests on a simulated fleet under a scaling policy."""
+    """Play a trace on a simulated fleet under a policy."""
     need_the_extra()
     from v4operator.simulate.ground import Objective, ground_of  # noqa: PLC0415 - after the check
     from v4operator.simulate.harness import play  # noqa: PLC0415

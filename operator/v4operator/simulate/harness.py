@@ -4,7 +4,7 @@ Every policy gets the same trace, router, overload mode, limit and seed. What co
 happened; the comparison with others and with the optimum is `score`'s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import process_time
 
@@ -64,12 +64,15 @@ def play(
     *,
     heir: Policy | None = None,
     heir_at: float = float("inf"),
+    own_limit: bool = False,
 ) -> Run:
     """The whole trace under a policy. Loops and scrapes have phases of their own, by the seed.
 
+    With `own_limit` the gateway admits what the policy tells it, from the setting's limit on.
+
     At `heir_at` the controller dies, and `heir` goes on without its memory or its scrapes.
     """
-    fleet, telemetry = FleetSimulation(trace, setting), Telemetry()
+    fleet, telemetry = _fleet(trace, setting, own_limit=own_limit), Telemetry()
     chance = np.random.default_rng((setting.seed, 6))
     scrape, decision = (
         float(chance.uniform(0.0, period))
@@ -99,6 +102,8 @@ def play(
         if step.desired != fleet.desired:
             changes.append(Change(time=decision, before=fleet.desired, after=step.desired))
         _do(fleet, step)
+        if own_limit and step.admission_limit is not None:
+            fleet.set_admission_limit(step.admission_limit)
         decision += policy.period_seconds
     return Run(
         result=fleet.result(),
@@ -106,6 +111,16 @@ def play(
         decisions=decisions,
         decision_seconds=spent,
     )
+
+
+def _fleet(trace: Trace, setting: Setting, *, own_limit: bool) -> FleetSimulation:
+    """The fleet; where its limit may move, with room for all that a replica can run."""
+    if not own_limit or setting.admission_limit is None:
+        return FleetSimulation(trace, setting)
+    roomy = replace(setting, admission_limit=setting.profile.max_running)
+    fleet = FleetSimulation(trace, roomy)
+    fleet.set_admission_limit(setting.admission_limit)
+    return fleet
 
 
 def _do(fleet: FleetSimulation, step: Step) -> None:

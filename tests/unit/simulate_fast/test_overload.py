@@ -45,6 +45,24 @@ def test_a_gateway_never_lets_more_run_than_the_limit() -> None:
     assert fleet.gateway().queued > 0
 
 
+def test_a_gateway_follows_a_limit_that_moves_up_to_the_settings() -> None:
+    fleet = FleetSimulation(CROWD, Setting(profile=FLASH, overload="gateway", admission_limit=20))
+    running = []
+    for limit in (7, 12, 99):
+        fleet.set_admission_limit(limit)
+        fleet.advance(fleet.now + 100.0)
+        running.append(fleet.metrics()[0].running)
+
+    assert running == [7, 12, 20]
+
+
+def test_an_engines_own_limit_cannot_be_moved() -> None:
+    fleet = run("engine-limit")
+
+    with pytest.raises(ValueError, match="found 'engine-limit', allowed: 'gateway'"):
+        fleet.set_admission_limit(7)
+
+
 def test_a_gateway_serves_the_newest_first() -> None:
     trace = trace_of([0.0, 1.0, 1.1, 1.2], output=400, seconds=60.0)
     fleet = FleetSimulation(trace, Setting(profile=FLASH, overload="gateway", admission_limit=1))

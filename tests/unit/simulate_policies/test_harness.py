@@ -71,6 +71,37 @@ def test_a_constant_fleet_bills_its_count() -> None:
     assert run.result.replica_hours == pytest.approx(2 * 600.0 / 3600.0)
 
 
+class Limiting:
+    """Tells the gateway one limit, and keeps how many ran at the last scrape."""
+
+    period_seconds = scrape_seconds = 15.0
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self.most = limit, 0.0
+
+    def decide(self, seen: Seen) -> Step:
+        newest = seen.telemetry.newest
+        if newest is not None and newest.at > 60.0:
+            running = (each.running for each in newest.replicas.values())
+            self.most = max(self.most, *running)
+        return Step(desired=seen.desired, admission_limit=self._limit)
+
+
+@pytest.mark.parametrize(
+    ("own_limit", "expected"),
+    [
+        pytest.param(True, 3, id="where the run is about it"),
+        pytest.param(False, 5, id="else the setting's holds for everyone"),
+    ],
+)
+def test_the_gateway_heeds_the_policys_limit(*, own_limit: bool, expected: int) -> None:
+    policy = Limiting(3)
+    crowd = poisson_like(rate=20.0, variation=1.0, seconds=300.0, prompt=500, output=200)
+    gateway = Setting(profile=SETTING.profile, overload="gateway", admission_limit=5)
+    play(crowd, gateway, policy, own_limit=own_limit)
+    assert policy.most == expected
+
+
 def _run(*changes: tuple[float, int, int]) -> Run:
     result = play(TRACE, SETTING, Constant(2)).result
     made = tuple(Change(time=t, before=b, after=a) for t, b, a in changes)

@@ -24,7 +24,7 @@ from v4operator.simulate.score import (
     geometric_mean,
     rho,
 )
-from v4operator.simulate.table import table
+from v4operator.simulate.table import Contest, standings, table
 
 KEYS = {
     "policy",
@@ -121,20 +121,60 @@ def test_the_geometric_mean_is_of_ratios(values: list[float], mean: float | None
     assert geometric_mean(values) == (None if mean is None else pytest.approx(mean))
 
 
-def _row(scenario: str, ratio: float | None, setting: str = "default") -> dict[str, Any]:
-    row = document("ours", constant(1), ground(), bounds())
+def _row(
+    scenario: str, ratio: float | None, setting: str = "default", policy: str = "ours"
+) -> dict[str, Any]:
+    row = document(policy, constant(1), ground(), bounds())
     names = {"scenario": scenario, "overload": "gateway", "setting": setting}
     return row | names | {"rho": ratio}
 
 
+def _report(rows: list[dict[str, Any]], **planned: int) -> str:
+    of = {("a", "gateway", policy): runs for policy, runs in planned.items()}
+    return table(rows, Contest(day_long=("a", "b"), commit="abc", command="python x", planned=of))
+
+
 def test_the_table_averages_seeds_and_tells_misses() -> None:
     rows = [_row("a", 1.2), _row("a", 1.3), _row("b", None), _row("a", 9.0, setting="trial")]
-    text = table(rows, day_long=("a", "b"), commit="abc", command="python x")
-    assert "`python x` at commit abc" in text
-    assert "| a | gateway | ours | default | 2 |" in text
-    assert "| 1.250 |" in text
-    assert "| missed 1/1 |" in text
-    assert "gateway, ours, default: 1.249, target missed in 1 of 3 runs" in text
+    text = _report(rows)
+    assert "`python x` at commit abc: 3 runs and 1 trials" in text
+    assert "| ours | default | 2 | 1.250 |" in text.partition("### a, gateway")[2]
+    assert "| ours | default | 1 | missed 1/1 |" in text.partition("### b, gateway")[2]
+    assert "ours (default) missed 1 of 3" in text
+    assert "No saving can be told" in text
+
+
+def test_the_summary_has_ours_beside_the_best_rival_that_met_the_target() -> None:
+    rows = [_row(scenario, 1.5) for scenario in "ab"]
+    rows += [_row(scenario, 2.0, "tuned", "hpa") for scenario in "ab"]
+    rows += [_row(scenario, 1.9, f"without-{scenario}", "kpa") for scenario in "ab"]
+    rows += [_row("a", 1.1, "tuned", "keda"), _row("b", None, "tuned", "keda")]
+    rows += [_row("a", 1.0, "tuned", "aibrix")]
+    rows += [_row(scenario, 1.6, "own-limit") for scenario in "ab"]
+    text = _report(rows)
+    assert "| best rival, tuned | hpa |" in text
+    assert "| best rival, left-out | kpa |" in text
+    assert "| ours, its own admission limit | ours |" in text
+    assert "| best rival, default | none has run everywhere and met the target |" in text
+    assert "Ours costs 25.0% less than hpa, tuned on the same traces." in text
+    assert "aibrix" not in text.partition("## Not run")[0]  # it has not run in every scenario
+
+
+def test_a_policy_that_missed_ranks_behind_all_that_met() -> None:
+    rows = [_row(s, 3.0, policy="hpa") for s in "ab"]
+    rows += [_row("a", 1.0, policy="kpa"), _row("b", None, policy="kpa")]
+    assert [(s.policy, s.ratio) for s in standings(rows, ("a", "b"))] == [
+        ("hpa", pytest.approx(3.0)),
+        ("kpa", None),
+    ]
+
+
+def test_what_was_planned_and_has_not_run_is_said() -> None:
+    text = _report([_row("a", 1.2)], ours=1, hpa=5, kpa=1)
+    assert "* a, gateway: hpa, kpa\n" in text
+    assert "ours (" not in text.partition("## Not run")[2].partition("###")[0]
+    assert "* a, gateway: ours (1 of 5 seeds)\n" in _report([_row("a", 1.2)], ours=5)
+    assert "Nothing: all that was planned has run." in _report([_row("a", 1.2)], ours=1)
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class FleetSimulation:
         self._timers_set = 0
         self._created = 0
         self._timeline = Timeline()
-        self._scraper = Scraper(setting)
+        self._scraper = Scraper(setting, trace.duration)
         self._result: Result | None = None
         for _ in range(setting.initial_replicas):
             self._create_served()
@@ -107,6 +107,19 @@ class FleetSimulation:
             if member.name == name:
                 member.routable = routable
                 self._follow_routing(member)
+
+    def set_admission_limit(self, limit: int) -> None:
+        """What the gateway lets each replica run from now on, at most the setting's limit.
+
+        Requests that already run go on.
+
+        Raises:
+            ValueError: no gateway is there; an engine's own limit stands for as long as it runs.
+        """
+        if self._setting.overload != "gateway":
+            raise ValueError(f"overload: found {self._setting.overload!r}, allowed: 'gateway'")
+        fleet = self._state.fleet[0]
+        fleet.max_running = fleet.room = min(max(1, limit), self._setting.max_running)
 
     def result(self) -> Result:
         """The judgement of the whole trace, billed up to its end. The run is over after this.

@@ -16,7 +16,8 @@ class ReplicaMetrics:
     Counters are running totals since its start. `resident_tokens` is the context of the sequences
     that decode, `decode_tokens_total` leaves first tokens out, `prompt_tokens_total` has cached
     tokens in it and moves with first tokens, `prefill_tokens_total` those that were computed,
-    `finished_decode_tokens_total` the whole answers of finished requests.
+    `finished_decode_tokens_total` the whole answers of finished requests. `accept_length` is `None`
+    where nothing is drafted.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ReplicaMetrics:
     finished_total: float = _ABSENT
     finished_decode_tokens_total: float = _ABSENT
     retractions_total: float = _ABSENT
+    accept_length: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,9 @@ _NOTHING = (0.0,) * len(FIGURES)
 class Scraper:
     """Remembers what each replica showed last, for gauges and scrapes that are stale."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, duration: float) -> None:
         self._setting = setting
+        self._duration = duration
         self._gauges: dict[str, tuple[float, Sequence[float]]] = {}
         self._last: dict[str, ReplicaMetrics] = {}
 
@@ -61,6 +62,7 @@ class Scraper:
             finished_total=finished,
             finished_decode_tokens_total=finished_decode,
             retractions_total=retractions,
+            accept_length=self._setting.truth.accept_length(now, self._duration),
         )
 
     def _gauges_of(self, name: str, row: Sequence[float], now: float) -> Sequence[float]:

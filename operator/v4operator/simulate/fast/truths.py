@@ -35,6 +35,10 @@ _NOISE_VALUES = (
 )
 
 
+_WANDER_SECONDS = 60.0  # long enough to look like a lasting loss in two half-minute blocks
+_WANDER_STREAM = 8  # of random numbers, apart from those for steps, start-ups and phases
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """One way in which replicas behave. Times in seconds from the start, factors on step times.
@@ -44,6 +48,8 @@ class Truth:
     against that of a single one, in a straight line between. `decode_factor` (on b) and
     `prefill_factor` (on d) make the catalogue wrong. A leak raises all step times in a straight
     line from 1 to its `factor`. A scrape sees gauges as they were up to `stale_gauge_seconds` ago.
+    `wander` is the coefficient of variation of each replica's speed from minute to minute, and
+    `drop` a sudden fall of the accepted length.
     """
 
     name: str = "linear"
@@ -58,6 +64,8 @@ class Truth:
     prefill_factor: float = 1.0
     leak: "Leak | None" = None
     slow: "Slow | None" = None
+    wander: float = 0.0
+    drop: "AcceptanceDrop | None" = None
 
     def noisy(self, variation: float = 0.07, *, stale_gauge_seconds: float = 30.0) -> "Truth":
         """The same with step noise (coefficient of variation) and gauges that lag."""
@@ -70,7 +78,8 @@ class Truth:
     @property
     def changes(self) -> bool:
         """Whether speeds change by themselves over time."""
-        return self.acceptance is not None or self.leak is not None or self.slow is not None
+        faults = (self.acceptance, self.leak, self.slow, self.drop)
+        return self.wander > 0.0 or any(fault is not None for fault in faults)
 
     def pace(self, now: float, *, ordinal: int, serving: int) -> float:
         """Factor on all step times of one replica while `serving` replicas serve."""
@@ -79,15 +88,30 @@ class Truth:
             factor *= self.leak.at(now)
         if self.slow is not None and self.slow.ordinal == ordinal and now >= self.slow.since:
             factor *= self.slow.factor
-        return factor
+        return factor * self._wandered(now, ordinal)
 
     def decode_pace(self, now: float, duration: float) -> float:
         """Factor on the decode part alone."""
+        first, present = self.accept_length(0.0, duration), self.accept_length(now, duration)
+        return first / present if first is not None and present is not None else 1.0
+
+    def accept_length(self, now: float, duration: float) -> float | None:
+        """Mean accepted length at a time; `None` where nothing is drafted."""
+        if self.drop is not None:
+            return self.drop.at(now)
         if self.acceptance is None:
-            return 1.0
+            return None
         first, last = self.acceptance
         passed = min(1.0, max(0.0, now / duration)) if duration > 0 else 0.0
-        return first / (first + (last - first) * passed)
+        return first + (last - first) * passed
+
+    def _wandered(self, now: float, ordinal: int) -> float:
+        if self.wander == 0:
+            return 1.0
+        variance = np.log1p(self.wander**2)
+        minute = max(0, int(now // _WANDER_SECONDS))
+        chance = np.random.default_rng((_WANDER_STREAM, ordinal, minute))
+        return float(chance.lognormal(-variance / 2, np.sqrt(variance)))
 
     def _efficiency(self, serving: int) -> float:
         if self.efficiency_at_seven == 1:
@@ -116,6 +140,19 @@ class Slow:
     ordinal: int
     since: float
     factor: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceDrop:
+    """The mean accepted length falls from `before` to `after` at once."""
+
+    since: float
+    before: float = 2.5
+    after: float = 1.6
+
+    def at(self, now: float) -> float:
+        """The mean accepted length at a time."""
+        return self.before if now < self.since else self.after
 
 
 # The four truths that the estimator does not contain, and its own law.

@@ -60,6 +60,11 @@ class ReplicaFigures(Protocol):
         ...
 
     @property
+    def accept_length(self) -> float | None:
+        """Tokens that speculative decoding yields a step; `None` where nothing is drafted."""
+        ...
+
+    @property
     def decode_tokens_total(self) -> float:
         """Tokens decoded, first tokens left out."""
         ...

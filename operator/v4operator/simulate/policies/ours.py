@@ -5,6 +5,7 @@ effects become the step; in between runs the code that runs in a cluster, with t
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from v4operator.act.plan import plan
 from v4operator.decide.decide import decide
@@ -62,7 +63,10 @@ class Ours:
         expected, self._learned = forecast(observation, self._learned, subject.hbm, subject.profile)
         verdict, self._memory = decide(observation, expected, self._memory)
         self._last = expected, verdict
-        return _step(plan(observation, verdict), seen.desired)
+        step = _step(plan(observation, verdict), seen.desired)
+        if expected.capacity is None:
+            return step
+        return replace(step, admission_limit=int(expected.capacity.sequences))
 
     def _collect(self, seen: Seen) -> None:
         """Fill the windows with the scrapes since the last cycle."""
@@ -144,7 +148,7 @@ def reading_of(metrics: ReplicaFigures) -> EngineReading:
         preemptions_total=float(metrics.retractions_total),
         draft_tokens_total=None,
         accepted_tokens_total=None,
-        accept_length=None,
+        accept_length=metrics.accept_length,
         num_gpu_blocks=None,
         memory_fraction=None,
         memory=None,

@@ -62,11 +62,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a policy asks for: a count, who goes if it falls, and whom to route to or not."""
+    """What a policy asks for: a count, who goes if it falls, and whom to route to or not.
+
+    `admission_limit` is the running requests of one replica that it tells a gateway to admit;
+    heeded only where a run is about just that, as all policies else meet the same limit.
+    """
 
     desired: int
     victim: str | None = None
     routable: tuple[tuple[str, bool], ...] = ()
+    admission_limit: int | None = None
 
 
 class Policy(Protocol):
