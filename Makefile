@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --req
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (DEMO_FLAGS="--speed 60 --json out.json")
+demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (PROMETHEUS=1 with alerts; DEMO_FLAGS="--stay")
 	@$(BIN)/v4-operator demo $(if $(PROMETHEUS),--prometheus) $(DEMO_FLAGS)
 
 test: $(VENV)/.dev ## everything that CI runs

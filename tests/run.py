@@ -22,6 +22,7 @@ PURE = (
     "report/series/*",
     "report/status.py",
     "report/totals.py",
+    "rulegen/*",
     "observe/exposition.py",
     "observe/window.py",
     "observe/engines/*",
@@ -64,7 +65,7 @@ END_TO_END = (
         (*PLANE, "tests/e2e", *(f"--ignore={name}" for name in TIMED)),
     ),
 )
-RULES = (("rules, by promtool", ("python", "-m", "pytest", "-q", "tests/rules")),)
+RULES = (("rules, by promtool", ("python", "-m", "pytest", "-q", "--timeout=600", "tests/rules")),)
 DRAWN = (
     ("dashboards, drawn", ("python", "-m", "pytest", "-q", "--timeout=900", "tests/dashboards")),
 )
@@ -72,7 +73,7 @@ CLUSTER = (("stories on a real control plane", (*PLANE, *TIMED)),)
 PHASES = {
     "lint": LINT,
     "unit": (*LINT, *UNIT),
-    "e2e": (*BUILD, *END_TO_END),
+    "e2e": (*BUILD, *RULES, *END_TO_END, *DRAWN),
     "cluster": (*BUILD, *CLUSTER),
     "all": (*BUILD, *LINT, *COVERAGE, *STORY, *CONTRACT, *RULES, *END_TO_END, *DRAWN),
 }

@@ -1,6 +1,7 @@
 """Receives what Alertmanager sends to a webhook, and keeps it."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,13 +16,32 @@ class Receiver:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.notifications: list[dict[str, Any]] = []
+        self.deliveries: list[tuple[float, dict[str, Any]]] = []
+        """When each notification came, on the monotonic clock, and what it said."""
+
+    @property
+    def notifications(self) -> list[dict[str, Any]]:
+        """What came so far."""
+        return [said for _, said in tuple(self.deliveries)]
+
+    def first_arrival(self, name: str, *, status: str = "firing") -> float:
+        """When an alert of that name and status was first delivered, on the monotonic clock.
+
+        Raises:
+            StopIteration: it was not.
+        """
+        return next(
+            at
+            for at, said in tuple(self.deliveries)
+            for alert in said["alerts"]
+            if alert["labels"].get("alertname") == name and alert["status"] == status
+        )
 
     def alerts(self, name: str, *, status: str = "firing") -> list[dict[str, Any]]:
         """Every delivered alert of that name and status."""
         return [
             alert
-            for notification in tuple(self.notifications)
+            for notification in self.notifications
             for alert in notification["alerts"]
             if alert["labels"].get("alertname") == name and alert["status"] == status
         ]
@@ -46,7 +66,7 @@ def _handler(kept: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.notifications.append(json.loads(body))
+            kept.deliveries.append((time.monotonic(), json.loads(body)))
             self.send_response(200)
             self.end_headers()
 

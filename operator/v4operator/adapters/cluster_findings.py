@@ -15,6 +15,7 @@ from v4operator.adapters.cluster_views import (
 )
 from v4operator.api.conditions import ConditionReason
 from v4operator.model.hbm import Finding
+from v4operator.report.problems import NO_PODS
 
 _NAMED = 3
 """Pods in a message: enough to see a slip of the pen."""
@@ -110,7 +111,7 @@ def _no_pods(scalable: ScalableView, stores: ClusterStores) -> Finding:
     near = [pod for pod in there if wanted & pod.metadata.labels.items()]
     shown = "; ".join(f"{pod.metadata.name} has {pod.metadata.labels}" for pod in near[:_NAMED])
     return Finding(
-        reason="NoPods",
+        reason=NO_PODS,
         message=f"{scalable.spec.replicas} replicas are asked for, but no pod matches"
         f" {scalable.spec.selector}" + (f"; nearest: {shown}" if shown else ""),
         hint="the events of the workload and its ReplicaSet say why no pod is made",

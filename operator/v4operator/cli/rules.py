@@ -34,13 +34,20 @@ def command(
         str, typer.Option(help="Where the runbook pages are served.")
     ] = render.RUNBOOKS,
     webhook: Annotated[
-        str, typer.Option(help="Receiver in the example of Alertmanager.")
-    ] = alertmanager.WEBHOOK,
+        str | None,
+        typer.Option(
+            help="Address of every receiver in the example of Alertmanager."
+            f" [from the files {alertmanager.ADDRESSES}/RECEIVER]"
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write this file instead of printing.")
     ] = None,
 ) -> None:
-    """Write recording rules and alerts, or an example of Alertmanager's configuration."""
+    """Write recording rules and alerts for Prometheus.
+
+    Or an example of Alertmanager's configuration.
+    """
     text = _text(what, Durations().faster(time_scale), runbooks, webhook)
     try:
         if output is not None:
@@ -52,9 +59,10 @@ def command(
         raise typer.Exit(_WRONG_USAGE) from error
 
 
-def _text(what: What, durations: Durations, runbooks: str, webhook: str) -> str:
+def _text(what: What, durations: Durations, runbooks: str, webhook: str | None) -> str:
     if what is What.FILE:
         return render.rule_file(durations, runbooks)
     if what is What.PROMETHEUSRULE:
         return render.prometheus_rule(durations, runbooks)
-    return alertmanager.configuration(durations, webhook)
+    webhooks = alertmanager.straight_to(webhook) if webhook else alertmanager.from_files
+    return alertmanager.configuration(durations, webhooks)

@@ -14,6 +14,7 @@ from v4operator.decide.reasons import Reason
 from v4operator.model.effects import SetReplicas
 from v4operator.model.status import Condition, Status
 from v4operator.model.verdict import Action
+from v4operator.report.problems import NO_PODS
 
 _BAD = {
     ConditionType.READY.value: ConditionStatus.FALSE.value,
@@ -28,8 +29,18 @@ _BAD = {
 _AT_REST = {Reason.AT_MINIMUM.value}
 """Why a limit may hold where all is well: a fleet that nobody uses rests at its minimum."""
 
-_UNREMARKABLE_AT_FIRST = {ConditionType.READY.value, "NoPods"}
+_UNREMARKABLE_AT_FIRST = {ConditionType.READY.value, NO_PODS}
 """A condition and a finding on what a new object cannot have yet; the status says it meanwhile."""
+
+_OF_THE_OPERATOR = {"NodesNotReadable"}
+"""Findings on what the operator may do: the same for every object, whose statuses say it."""
+
+_SEVERAL = "Findings"
+"""The reason of an event that tells several findings; its note begins each with its own."""
+
+_BLIND = Reason.BLIND.value
+"""Why scaling pauses while metrics are missing, as with each new replica: `MetricsAvailable` tells.
+"""
 
 
 def is_bad(kind: str, status: str, reason: str) -> bool:
@@ -109,7 +120,7 @@ def _has_turned(condition: Condition, before: Condition | None) -> bool:
     if before is None:
         return bad and condition.type not in _UNREMARKABLE_AT_FIRST
     if condition.type == ConditionType.SCALING_ACTIVE.value:
-        return before.status != condition.status
+        return before.status != condition.status and _BLIND not in {before.reason, condition.reason}
     return bad != _looks_bad(before)
 
 
@@ -118,10 +129,18 @@ def _looks_bad(condition: Condition) -> bool:
 
 
 def _findings(before: Status | None, after: Status) -> Iterator[Notice]:
+    """All that are new in one event: a workload that somebody else made has five at once."""
     known = {f.reason for f in before.findings} if before else {*_UNREMARKABLE_AT_FIRST}
+    known |= _OF_THE_OPERATOR
+    news: dict[str, str] = {}
     for finding in after.findings:
         if finding.reason not in known:
-            known.add(finding.reason)
-            yield Notice(
-                warning=True, reason=finding.reason, action="Observe", note=finding.message
-            )
+            news.setdefault(finding.reason, finding.message)
+    if len(news) == 1:
+        yield from (_found(reason, message) for reason, message in news.items())
+    elif news:
+        yield _found(_SEVERAL, "; ".join(f"{reason}: {news[reason]}" for reason in news))
+
+
+def _found(reason: str, note: str) -> Notice:
+    return Notice(warning=True, reason=reason, action="Observe", note=note)

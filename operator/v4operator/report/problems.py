@@ -17,6 +17,9 @@ INVALID_SPEC = "InvalidSpec"
 WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
 """What should run the replicas is not there, or cannot be read."""
 
+NO_PODS = "NoPods"
+"""Replicas are asked for and no pod matches the selector."""
+
 PERMISSION_DENIED = ConditionReason.PERMISSION_DENIED.value
 """It may not be read; the message names the rule that is missing."""
 

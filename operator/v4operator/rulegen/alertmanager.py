@@ -1,8 +1,10 @@
 """An example of Alertmanager's configuration: who is told, what is told together, what is not.
 
-Its receivers are webhooks that a team replaces by its own. Pure.
+Its receivers are webhooks that a team replaces by its own. The address of a webhook is a secret
+where it carries a token, so the example reads it from mounted files. Pure.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -10,8 +12,9 @@ import yaml
 from v4operator.rulegen.durations import Durations, spelled
 from v4operator.rulegen.rule import Severity
 
-WEBHOOK = "http://127.0.0.1:9199/"
-"""A receiver on the same machine; nothing leaves it before somebody has written where to."""
+ADDRESSES = "/etc/alertmanager/addresses"
+"""Where a Secret with a key for each receiver is mounted (`spec.secrets` of the Prometheus
+operator mounts below /etc/alertmanager/secrets: replace it then)."""
 
 _TOGETHER = ("namespace", "v4deployment")
 
@@ -26,10 +29,28 @@ _EFFECTS = (
 )
 """From cause to effect: whatever stands further left silences what stands right of it."""
 
-_HEADER = "# Made by `v4-operator rules --what alertmanager`. Replace the addresses.\n"
+_HEADER = "# Made by `v4-operator rules --what alertmanager`. An example to start from.\n"
 
 
-def configuration(durations: Durations, webhook: str = WEBHOOK) -> str:
+Webhooks = Callable[[str], dict[str, str] | None]
+"""The `webhook_configs` entry of a receiver by its name, or nothing where nobody is told."""
+
+
+def from_files(receiver: str) -> dict[str, str]:
+    """The address is in a mounted file named like the receiver."""
+    return {"url_file": f"{ADDRESSES}/{receiver}"}
+
+
+def straight_to(url: str) -> Webhooks:
+    """Every receiver is this address; it stands in the configuration for all to read."""
+    return lambda _: {"url": url}
+
+
+def nowhere(_: str) -> None:
+    """Alerts are shown by Alertmanager itself and sent to nobody."""
+
+
+def configuration(durations: Durations, webhooks: Webhooks = from_files) -> str:
     """The whole file, valid as it is."""
     document = {
         "route": {
@@ -45,8 +66,8 @@ def configuration(durations: Durations, webhook: str = WEBHOOK) -> str:
         },
         "inhibit_rules": _inhibitions(),
         "receivers": [
-            _receiver("pager", webhook),
-            _receiver("tickets", webhook),
+            _receiver("pager", webhooks),
+            _receiver("tickets", webhooks),
             {"name": "nobody"},
         ],
     }
@@ -89,5 +110,6 @@ def _silences(cause: str, effects: str, equal: tuple[str, ...]) -> dict[str, Any
     return {**rule, "equal": list(equal)} if equal else rule
 
 
-def _receiver(name: str, webhook: str) -> dict[str, Any]:
-    return {"name": name, "webhook_configs": [{"url": webhook}]}
+def _receiver(name: str, webhooks: Webhooks) -> dict[str, Any]:
+    address = webhooks(name)
+    return {"name": name, "webhook_configs": [address]} if address else {"name": name}

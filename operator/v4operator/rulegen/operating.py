@@ -16,12 +16,21 @@ from v4operator.rulegen.rule import (
     where,
 )
 
+_LEASE = "v4-operator"
+"""The Lease's name unless a setting says otherwise; other operators export the same metric."""
+
 
 def alerts(durations: Durations) -> Group:
     """From nothing is seen to one replica is not."""
     return Group(
         name="v4-operator.alerts",
-        rules=(_down(durations), _stalled(durations), _blind(durations), _stale(durations)),
+        rules=(
+            _down(durations),
+            _leaderless(durations),
+            _stalled(durations),
+            _blind(durations),
+            _stale(durations),
+        ),
     )
 
 
@@ -34,6 +43,20 @@ def _down(durations: Durations) -> Alert:
         summary="Prometheus sees no v4-operator.",
         description="No v4-operator has been scraped for five minutes: nothing is scaled, and every"
         " other alert on V4Deployments is silent. See whether its pods run and are scraped.",
+    )
+
+
+def _leaderless(durations: Durations) -> Alert:
+    """Only a leader exports what is known of deployments; the others answer their scrapes."""
+    return Alert(
+        name="V4NoLeader",
+        severity=Severity.CRITICAL,
+        expr=f'sum by (namespace) (leader_election_master_status{{name="{_LEASE}"}}) < 1',
+        after=durations.confirmed,
+        summary="The operator runs and none of its pods leads.",
+        description="No pod of v4-operator has held its Lease for five minutes: nothing is scaled,"
+        " and every other alert on V4Deployments is silent. Read the pods' logs: may they write"
+        " the Lease, and is the API server there?",
     )
 
 
@@ -63,10 +86,9 @@ def _blind(durations: Durations) -> Alert:
         expr=f"{fresh} {where(DEPLOYMENT, f'{of_deployment(series)} == 1')}",
         after=durations.confirmed,
         summary="Too few replicas of a deployment can be measured.",
-        description=f"Only {{{{ $value | humanize }}}} ready replicas of {FLEET} have fresh"
-        " metrics,"
-        " fewer than two thirds: it is not shrunk, and grows only on what is seen. Its condition"
-        " MetricsAvailable names the first error.",
+        description=f"{FLEET} has {{{{ $value | humanize }}}} of its ready replicas with fresh"
+        " metrics, fewer than two thirds: it is not shrunk, and grows only on what is seen. Its"
+        " condition MetricsAvailable names the first error.",
     )
 
 

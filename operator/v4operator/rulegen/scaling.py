@@ -3,7 +3,7 @@
 from v4operator.api.conditions import ConditionReason
 from v4operator.decide.budget import FindingReason
 from v4operator.report.limits import Limiter
-from v4operator.report.problems import INVALID_SPEC, WORKLOAD_UNAVAILABLE
+from v4operator.report.problems import INVALID_SPEC, NO_PODS, WORKLOAD_UNAVAILABLE
 from v4operator.rulegen.durations import Durations
 from v4operator.rulegen.rule import (
     DEPLOYMENT,
@@ -35,7 +35,7 @@ _NEVER_ACTS = (
     FindingReason.PORT_CLOSED,
     FindingReason.NOT_AN_ENGINE,
     FindingReason.ENGINE_MISMATCH,
-    "NoPods",
+    NO_PODS,
 )
 """Codes of findings with which nothing can be measured or nothing can be set."""
 

@@ -1,5 +1,6 @@
 """Alerts on throughput: it drops under load, by cause."""
 
+from v4operator.model.forecast import ThroughputVerdict as Said
 from v4operator.rulegen.durations import Durations
 from v4operator.rulegen.rule import (
     DEPLOYMENT,
@@ -41,7 +42,7 @@ def _stalled(durations: Durations) -> Alert:
     return Alert(
         name="V4EngineStalled",
         severity=Severity.CRITICAL,
-        expr=f"{of_replica('v4_replica_running_requests')} {_named('Stalled')} {SETTLED}",
+        expr=f"{of_replica('v4_replica_running_requests')} {_named(Said.STALLED)} {SETTLED}",
         after=durations.soon,
         summary="An engine runs requests and makes no tokens.",
         description=f"{ONE} holds {{{{ $value | humanize }}}} requests and decodes nothing, while"
@@ -54,7 +55,7 @@ def _sick(durations: Durations) -> Alert:
     return Alert(
         name="V4SickReplica",
         severity=Severity.WARNING,
-        expr=f"{ratio} {_named('SickReplica')} {SETTLED}",
+        expr=f"{ratio} {_named(Said.SICK_REPLICA)} {SETTLED}",
         after=durations.confirmed,
         summary="One replica is slower than its peers at the same load.",
         description=f"{ONE} decodes {_PER_CENT} of what the capacity model expects at its batch and"
@@ -67,7 +68,7 @@ def _acceptance(durations: Durations) -> Alert:
     return Alert(
         name="V4AcceptanceDropped",
         severity=Severity.WARNING,
-        expr=f"{of_deployment(_EFFICIENCY)} {_verdict('AcceptanceDropped')}",
+        expr=f"{of_deployment(_EFFICIENCY)} {_verdict(Said.ACCEPTANCE_DROPPED)}",
         after=durations.patient,
         summary="Speculative decoding accepts fewer tokens than it did.",
         description=f"{FLEET} decodes {_PER_CENT} of what is expected, because fewer draft tokens"
@@ -80,7 +81,7 @@ def _degraded(durations: Durations) -> Alert:
     return Alert(
         name="V4FleetDegraded",
         severity=Severity.WARNING,
-        expr=f"{of_deployment(_EFFICIENCY)} {_verdict('Degraded')}",
+        expr=f"{of_deployment(_EFFICIENCY)} {_verdict(Said.DEGRADED)}",
         after=durations.patient,
         summary="The whole fleet decodes slower than its reference.",
         description=f"{FLEET} decodes {_PER_CENT} of its reference at the same batch and context,"
@@ -91,7 +92,8 @@ def _degraded(durations: Durations) -> Alert:
 
 def _below_model(durations: Durations) -> Alert:
     ratio = "v4deployment:v4_decode_efficiency:ratio_rate"
-    known = of_deployment('v4_deployment_throughput_verdict{verdict=~"Unknown|MixChanged"}')
+    silent = f"{Said.UNKNOWN.value}|{Said.MIX_CHANGED.value}"
+    known = of_deployment(f'v4_deployment_throughput_verdict{{verdict=~"{silent}"}}')
     return Alert(
         name="V4ThroughputBelowModel",
         severity=Severity.WARNING,
@@ -110,7 +112,7 @@ def _overloaded(durations: Durations) -> Alert:
     return Alert(
         name="V4Overloaded",
         severity=Severity.WARNING,
-        expr=f"{speed} {_verdict('Overloaded')}",
+        expr=f"{speed} {_verdict(Said.OVERLOADED)}",
         after=durations.patient,
         summary="The fleet is at its capacity.",
         description=f"{FLEET} decodes {{{{ $value | humanize }}}} tokens/s, which is all that it"
@@ -119,11 +121,11 @@ def _overloaded(durations: Durations) -> Alert:
     )
 
 
-def _named(verdict: str) -> str:
-    series = of_replica(f'v4_replica_throughput_verdict{{verdict="{verdict}"}}')
+def _named(verdict: Said) -> str:
+    series = of_replica(f'v4_replica_throughput_verdict{{verdict="{verdict.value}"}}')
     return where(REPLICA, f"{series} == 1")
 
 
-def _verdict(verdict: str) -> str:
-    series = of_deployment(f'v4_deployment_throughput_verdict{{verdict="{verdict}"}}')
+def _verdict(verdict: Said) -> str:
+    series = of_deployment(f'v4_deployment_throughput_verdict{{verdict="{verdict.value}"}}')
     return where(DEPLOYMENT, f"{series} == 1")

@@ -6,6 +6,7 @@ rules and of the notifications, which are rendered from the same table as those 
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from tests.rig.prometheus import Prometheus, prometheus
 from tests.rig.waiting import eventually
 from tests.rig.webhook import Receiver, receiver
 
-from v4operator.rulegen.alertmanager import configuration
+from v4operator.rulegen.alertmanager import configuration, straight_to
 from v4operator.rulegen.durations import Durations
 from v4operator.rulegen.render import rule_file
 
@@ -40,15 +41,30 @@ class Site:
     prometheus: Prometheus
     webhook: Receiver
     manifests: Path
+    operator: Component
 
-    def fault(self, replica: str, **faults: float | bool) -> None:
-        """Make a replica ill, or well again; its fleet is named like it, without the number."""
+    def fault(self, replica: str, **faults: float | bool) -> float:
+        """Make a replica ill, or well again; its fleet is named like it, without the number.
+
+        Returns when, on the monotonic clock.
+        """
         fleet = replica.rpartition("-")[0]
         path = f"/v1/fleets/{NAMESPACE}/{fleet}/replicas/{replica}/faults"
         self.control.put(path, json=faults).raise_for_status()
+        return time.monotonic()
 
-    def declare(self, name: str, hbm_concurrency: int, devices: int) -> None:
-        """A V4-Flash on devices of 80 GB, with nothing that emulates it."""
+    def kill_operator(self) -> float:
+        """End it at once; returns when."""
+        self.operator.kill()
+        return time.monotonic()
+
+    def at(self, emulated_seconds: float) -> float:
+        """The monotonic clock so long after the start of the scenario."""
+        clock = self.control.get("/v1/clock").raise_for_status().json()
+        return float(clock["origin"]) + emulated_seconds / SPEED
+
+    def declare(self, name: str, hbm_concurrency: int, devices: int) -> float:
+        """A V4-Flash on devices of 80 GB, with nothing that emulates it; returns when."""
         spec = {
             "model": _DOES_NOT_FIT,
             "engine": {"name": "vllm", "version": "0.33.0"},
@@ -56,6 +72,7 @@ class Site:
             "hbm": {"concurrency": hbm_concurrency},
         }
         _declare(self.manifests, name, spec)
+        return time.monotonic()
 
 
 @contextmanager
@@ -71,14 +88,24 @@ def site(folder: Path, block: Block) -> Iterator[Site]:
     with (
         _process("emulate", folder, SCENARIO, "--speed", SPEED) as emulator,
         httpx.Client(base_url=_control(emulator), timeout=10.0, trust_env=False) as control,
-        _process("run", folder, *_operator(folder, str(control.base_url), block.host, port)),
+        _process(
+            "run", folder, *_operator(folder, str(control.base_url), block.host, port)
+        ) as operator,
         receiver(block) as webhook,
-        alertmanager(configuration(durations, webhook.url), folder=folder, block=block) as manager,
+        alertmanager(
+            configuration(durations, straight_to(webhook.url)), folder=folder, block=block
+        ) as manager,
         prometheus(
             _scraping(f"{block.host}:{port}", manager.url), folder=folder, block=block
         ) as server,
     ):
-        yield Site(control=control, prometheus=server, webhook=webhook, manifests=manifests)
+        yield Site(
+            control=control,
+            prometheus=server,
+            webhook=webhook,
+            manifests=manifests,
+            operator=operator,
+        )
 
 
 @contextmanager

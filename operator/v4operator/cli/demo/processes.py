@@ -1,4 +1,4 @@
-"""Starts the emulator and the operator as processes and ends them by the id they were given."""
+"""Starts what the demo is made of as processes, and ends them by the id they were given."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ class StartFailed(Exception):  # noqa: N818 - says what happened
 
 
 class Processes:
-    """The two processes of the demo, ended when the context is left. Logs go to `folder`."""
+    """The processes of the demo, ended when the context is left. Logs go to `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,37 +40,47 @@ class Processes:
         Raises:
             StartFailed: it did not say so in time.
         """
-        process = await self._start("emulate", str(scenario), "--speed", str(speed))
+        process = await self._verb("emulate", str(scenario), "--speed", str(speed))
         output = process.stdout or asyncio.StreamReader()
         try:
             line = await asyncio.wait_for(output.readline(), _START_SECONDS)
             return str(json.loads(line)["control"])
         except (TimeoutError, ValueError, KeyError) as error:
             raise StartFailed(
-                f"the emulator did not start: {self._last_words('emulate')}"
+                f"the emulator did not start: {self.last_words('emulate')}"
             ) from error
 
-    async def operator(self, manifests: Path, control_url: str) -> None:
-        """Start `run --standalone` on the emulated fleets, on a free port."""
-        await self._start(
+    async def operator(self, manifests: Path, control_url: str, port: int) -> None:
+        """Start `run --standalone` on the emulated fleets; its metrics are on `port`."""
+        await self._verb(
             *("run", "--standalone", str(manifests), "--status-dir", str(self._folder / "status")),
-            *("--scaling", "emulated", "--emulator", control_url, "--listen-port", "0"),
+            *("--scaling", "emulated", "--emulator", control_url, "--listen-port", str(port)),
             *("--log-format", "json"),
         )
 
-    async def _start(self, verb: str, *arguments: str) -> asyncio.subprocess.Process:
-        with (self._folder / f"{verb}.log").open("wb") as log:
+    async def start(
+        self, name: str, *command: str, stdout: int | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start a command; what it says goes to the log of that name."""
+        with (self._folder / f"{name}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "v4operator", verb, *arguments),
+                *command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE if verb == "emulate" else log,
+                stdout=log if stdout is None else stdout,
                 stderr=log,
             )
         self._running.append(process)
         return process
 
-    def _last_words(self, verb: str) -> str:
-        return (self._folder / f"{verb}.log").read_text(errors="replace")[-2000:].strip()
+    def last_words(self, name: str) -> str:
+        """The end of that log."""
+        return (self._folder / f"{name}.log").read_text(errors="replace")[-2000:].strip()
+
+    async def _verb(self, verb: str, *arguments: str) -> asyncio.subprocess.Process:
+        """Of ours; the emulator's standard output is read, not kept."""
+        piped = asyncio.subprocess.PIPE if verb == "emulate" else None
+        command = (sys.executable, "-m", "v4operator", verb, *arguments)
+        return await self.start(verb, *command, stdout=piped)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
