@@ -274,12 +274,11 @@ def open_collector(
     stack: AsyncExitStack,
     settings: Settings,
     clock: Clock,
-    *,
-    allow_loopback: bool,
+    policy: AddressPolicy,
     speed: float = 1.0,
 ) -> Collector:
     """A collector that scrapes over HTTP until the stack is closed; `speed` is the clock's."""
-    source = HttpMetricsSource(clock, AddressPolicy(allow_loopback=allow_loopback))
+    source = HttpMetricsSource(clock, policy)
     stack.push_async_callback(source.aclose)
     fleets = PrometheusSource(load_entries(settings.prometheus_file), clock)
     stack.push_async_callback(fleets.aclose)
@@ -303,7 +302,8 @@ def _assemble(
     registry: CollectorRegistry,
 ) -> Standalone:
     # Standalone engines run where the operator runs, so loopback is where they are.
-    collector = open_collector(stack, settings, rim.clock, allow_loopback=True, speed=rim.speed)
+    policy = AddressPolicy(allow_loopback=True)
+    collector = open_collector(stack, settings, rim.clock, policy, speed=rim.speed)
     catalogue = load(settings.catalogue_dir)
     fleet_metrics = FleetMetrics(catalogue)
     registry.register(fleet_metrics)

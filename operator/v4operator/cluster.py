@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import CollectorRegistry
 
+from v4operator.adapters.addresses import AddressPolicy, places_of
 from v4operator.adapters.cluster_capacity_table import ClusterCapacityTable
 from v4operator.adapters.cluster_learned import ClusterLearned
 from v4operator.adapters.cluster_owned import OwnedWorkloads
@@ -99,8 +100,12 @@ async def run_cluster(settings: Settings, kubeconfig: Path | None) -> None:
         stores = ClusterStores()
         learned = ClusterLearned(api, namespace, clock)
         catalogue = load(settings.catalogue_dir)
+        policy = AddressPolicy(
+            allow_loopback=settings.allow_loopback,
+            refused=await places_of(str(credentials.configuration.host)),
+        )
         operator = _operator(
-            stack, settings, api, stores, learned, elector, registry, clock, catalogue
+            stack, settings, api, stores, learned, elector, registry, clock, catalogue, policy
         )
         controller = Controller(
             operator.reconcile,
@@ -129,6 +134,7 @@ def _operator(
     registry: CollectorRegistry,
     clock: SystemClock,
     catalogue: Catalogue,
+    policy: AddressPolicy,
 ) -> ClusterOperator:
     fleet_metrics = FleetMetrics(catalogue)
     registry.register(fleet_metrics)
@@ -142,9 +148,7 @@ def _operator(
             catalogue=catalogue,
             view=workloads,
             writer=workloads,
-            collector=open_collector(
-                stack, settings, clock, allow_loopback=settings.allow_loopback
-            ),
+            collector=open_collector(stack, settings, clock, policy),
             clock=clock,
         ),
         workloads=workloads,

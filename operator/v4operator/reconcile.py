@@ -144,7 +144,8 @@ class Reconciler:
             before.configuration if before else told,
             self.catalogue,
         )
-        return replace(observation, deployment=found.deployment), found
+        problem = self.collector.source_problem(deployment.metrics_server)
+        return replace(observation, deployment=found.deployment, metrics_problem=problem), found
 
     def _live(self, observation: Observation) -> LiveHbm | None:
         """Memory as the fullest replica reports it, where its engine tells enough."""

@@ -13,7 +13,7 @@ from v4operator.adapters.cluster_stores import ClusterStores, Target
 from v4operator.adapters.cluster_views import SCALABLE, SERVICES, ScalableMeta, ScalableView
 from v4operator.adapters.kube import KubeApi
 from v4operator.adapters.kube_errors import NotFound, Rejected
-from v4operator.adapters.kube_resource import KubeResource
+from v4operator.adapters.kube_resource import FIELD_MANAGER, KubeResource
 from v4operator.adapters.kube_views import ObjectView
 from v4operator.observe.ports import WorkloadUnavailable
 from v4operator.runtime.ports import ObjectKey
@@ -35,10 +35,11 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Applied:
-    """What was applied last, and the generation that the Deployment then had."""
+    """What was applied last, and the generation and the operator's fields that this led to."""
 
     rendered: Rendered
     generation: int
+    fields_digest: str | None
 
 
 class OwnedWorkloads:
@@ -82,14 +83,20 @@ class OwnedWorkloads:
         await self._check_service(key, rendered.uid)
         await self._services.apply(key, rendered.service, force=True)
         made = await self._deployments.apply(key, _conditional(rendered, live), force=True)
-        self._applied[key] = _Applied(rendered=rendered, generation=made.metadata.generation)
+        self._applied[key] = _Applied(
+            rendered=rendered,
+            generation=made.metadata.generation,
+            fields_digest=made.fields_applied_by(FIELD_MANAGER),
+        )
 
     def _is_applied(self, key: ObjectKey, live: ScalableView, rendered: Rendered) -> bool:
-        """A generation that we have not made may have changed what is ours."""
+        """Whether what is ours still is; a count that was set, by whomever, does not touch it."""
         applied = self._applied.get(key)
         if applied is None or applied.rendered != rendered:
             return False
-        return live.metadata.generation <= applied.generation
+        if live.metadata.generation < applied.generation:
+            return True  # as it was before: what was applied has not come back yet
+        return live.fields_applied_by(FIELD_MANAGER) == applied.fields_digest
 
     async def _check_service(self, key: ObjectKey, uid: str) -> None:
         try:

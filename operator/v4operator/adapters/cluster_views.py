@@ -3,7 +3,9 @@
 Only shapes and what can be read off one object alone; what objects mean together is not here.
 """
 
+import json
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -105,23 +107,28 @@ class NodeView(ObjectView):
 
 
 class Writer(View):
-    """Who wrote fields of an object, from `managedFields`."""
+    """Who wrote fields of an object, from `managedFields`.
+
+    `fields_digest` is a digest of the names of those that are still this writer's.
+    """
 
     manager: str = ""
     operation: str = ""
     time: datetime | None = None
     wrote_count: bool = False
+    fields_digest: str = ""
 
     @model_validator(mode="before")
     @classmethod
-    def _count_only(cls, raw: Any) -> Any:
-        """Of all the fields that are listed, whether `spec.replicas` is among them."""
+    def _short(cls, raw: Any) -> Any:
+        """Of the fields that are listed: is `spec.replicas` among them, and are they the same."""
         if not isinstance(raw, dict):
             return raw
         fields = raw.get("fieldsV1") or {}
         wrote = "f:replicas" in (fields.get("f:spec") or {})
+        digest = sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
         kept = {name: raw[name] for name in ("manager", "operation", "time") if name in raw}
-        return {**kept, "wroteCount": wrote}
+        return {**kept, "wroteCount": wrote, "fieldsDigest": digest}
 
 
 class ScalableMeta(Meta):
@@ -182,3 +189,13 @@ class ScalableView(ObjectView):
         writers = [each for each in self.metadata.managed_fields if each.wrote_count]
         last = max(writers, key=lambda each: str(each.time), default=None)
         return last.manager if last else None
+
+    def fields_applied_by(self, manager: str) -> str | None:
+        """A digest of what it has applied and still owns; `None` where that is nothing.
+
+        A field that somebody else changes is theirs from then on (server-side apply), so that the
+        digest stays the same for as long as all that was applied still holds.
+        """
+        writers = self.metadata.managed_fields
+        applied = (w for w in writers if (w.manager, w.operation) == (manager, "Apply"))
+        return next((writer.fields_digest for writer in applied), None)

@@ -161,6 +161,8 @@ async def access(
 def chosen_namespace(*, kubeconfig: Path | None = None, context: str | None = None) -> str:
     """The namespace that kubectl takes where none is named; `default` where none is chosen."""
     file = KUBE_CONFIG_DEFAULT_LOCATION if kubeconfig is None else str(kubeconfig)
+    if not _is_there(file):
+        return _NO_NAMESPACE  # `access` says so
     try:
         contexts, current = list_kube_config_contexts(file)  # type: ignore[no-untyped-call]
         chosen = current if context is None else {c["name"]: c for c in contexts}[context]
@@ -188,6 +190,8 @@ def _kubeconfig(path: Path | None, context: str | None) -> _Read:
     file = KUBE_CONFIG_DEFAULT_LOCATION if path is None else str(path)
 
     async def read(configuration: Configuration) -> None:
+        if not _is_there(file):
+            raise ConfigException(f"there is no kubeconfig {file}")
         try:
             await load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=file,
@@ -201,3 +205,8 @@ def _kubeconfig(path: Path | None, context: str | None) -> _Read:
             raise ConfigException(f"{file}, {chosen}: no usable kubeconfig ({kind})") from None
 
     return read
+
+
+def _is_there(files: str) -> bool:
+    """Whether any of the files of a KUBECONFIG exists; the library prints a warning where not."""
+    return any(Path(file).expanduser().is_file() for file in files.split(os.pathsep))

@@ -7,11 +7,12 @@ Tokens and certificates are files of their own, so that they rotate and are not 
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from v4operator.model.problem import InputError, Problem, nearest
 
@@ -52,16 +53,36 @@ class PrometheusEntry(BaseModel):
     ignored_labels: frozenset[_Label] = frozenset({"prometheus", "prometheus_replica"})
     timeout_seconds: Annotated[float, Field(gt=0, le=9)] = 5.0
 
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        if self.replica_by == "Name" and self.namespace_label is None:
+            raise PydanticCustomError(
+                "namespace_label_missing",
+                "namespaceLabel beside replicaBy: Name (pods of one name may be in two namespaces)",
+            )
+        return self
+
     def tls(self) -> ssl.SSLContext:
         """Whom to trust and what to show.
 
         Raises:
             OSError: a file is missing or not what it should be.
         """
+        # An authority that is named keeps the system's out.
         context = ssl.create_default_context(cafile=self.ca_file)
+        self.load_into(context)
+        return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Read the files into a context that is in use already.
+
+        Raises:
+            OSError: a file is missing or not what it should be.
+        """
+        if self.ca_file:
+            context.load_verify_locations(self.ca_file)
         if self.certificate_file:
             context.load_cert_chain(self.certificate_file, self.key_file)
-        return context
 
 
 class _File(BaseModel):
@@ -123,6 +144,7 @@ def load_entries(path: Path | None) -> PrometheusEntries:
             for details in error.errors(include_input=False, include_url=False)
         ) from None
     _refuse_ambiguous(path, entries)
+    _refuse_without_certificates(path, entries)
     return PrometheusEntries(entries)
 
 
@@ -133,6 +155,25 @@ def _refuse_ambiguous(path: Path, entries: tuple[PrometheusEntry, ...]) -> None:
         raise _wrong(path, "prometheus", f"{', '.join(twice)} twice", "one entry per name")
     if sum(entry.default for entry in entries) > 1:
         raise _wrong(path, "prometheus", "several defaults", "one default entry")
+
+
+def _refuse_without_certificates(path: Path, entries: tuple[PrometheusEntry, ...]) -> None:
+    for place, entry in enumerate(entries):
+        for field, file in (
+            ("caFile", entry.ca_file),
+            ("certificateFile", entry.certificate_file),
+            ("keyFile", entry.key_file),
+        ):
+            if file is not None and not file.is_file():
+                where = f"prometheus.{place}.{field}"
+                raise _wrong(path, where, f"{file}, which is no file", "a file in PEM format")
+        try:
+            entry.tls()
+        except OSError:  # its message may quote the file
+            where = f"prometheus.{place}"
+            raise _wrong(
+                path, where, "unusable certificates", "PEM, key and certificate a pair"
+            ) from None
 
 
 def _wrong(path: Path, place: str, found: str, allowed: str) -> InputError:

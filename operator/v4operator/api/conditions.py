@@ -35,6 +35,7 @@ class ConditionReason(StrEnum):
     SOME_SILENT = "SomeSilent"
     TOO_FEW_FRESH = "TooFewFresh"
     NO_READY_REPLICA = "NoReadyReplica"
+    SOURCE_NOT_CONFIGURED = "SourceNotConfigured"
     AUTOMATIC = "Automatic"
     WITHIN_BOUNDS = "WithinBounds"
     SCALING_CONTESTED = "ScalingContested"

@@ -42,7 +42,8 @@ def _at(where: str, location: list[str], found: str, allowed: str, hint: str | N
 
 
 def _quoted(value: Any) -> str:
-    text = repr(value)
+    """What was found; of a mapping the names only: a flag with its value is one after a colon."""
+    text = f"a mapping of {', '.join(map(repr, value))}" if isinstance(value, dict) else repr(value)
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
 
 

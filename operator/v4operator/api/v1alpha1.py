@@ -185,7 +185,7 @@ class MetricsSpec(Spec):
         Literal["Scrape", "Prometheus"],
         Field(
             description="Scrape (default): straight from the engines. Prometheus: from a server of "
-            "the operator's settings that scrapes them; set interval to its scrape interval."
+            "the operator's settings that scrapes them, at that server's own pace."
         ),
     ] = "Scrape"
     prometheus: Annotated[

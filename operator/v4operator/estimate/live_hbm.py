@@ -6,7 +6,8 @@ Engines without a memory model have no live verdict either.
 
 vLLM reports blocks (`num_gpu_blocks`, summed over data-parallel engines) and no bytes. SGLang
 reports weights, what is free after start, and tokens (`sglang:kv_cache_memory_usage_gb` is 0 for
-V4).
+V4). Where DCGM tells what is on the device, its word on the overhead goes before both: engines take
+weights and pool at the start, so what is used beyond them is overhead, graphs and all.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from dataclasses import replace
 from v4operator.estimate.hbm_account import Account, account_of
 from v4operator.estimate.hbm_config import Unresolved, resolve
 from v4operator.estimate.hbm_support import block_layout, missing_figures, pool_layout
+from v4operator.estimate.live_device import device_findings, device_used
 from v4operator.estimate.live_pool import ReportedPool, exact_version, no_layout, reported_pool
 from v4operator.estimate.live_words import findings
 from v4operator.model.catalogue import Catalogue
@@ -33,7 +35,8 @@ def live(reading: EngineReading, plan: MemoryPlan, catalogue: Catalogue) -> Live
 
     What the engine reports of itself (version, fraction) goes before the plan. `Unresolved` names
     what is missing. Findings: `ModelDiffers` where report and model are further apart than the
-    overhead band, `ConfigMismatch` where the plan says otherwise than the engine.
+    overhead band, `ConfigMismatch` where the plan says otherwise than the engine,
+    `DeviceMemoryDiffers` where the device holds less than the engine reports.
     """
     account = _account(reading, _as_reported(reading, plan), catalogue)
     if isinstance(account, Unresolved):
@@ -43,17 +46,21 @@ def live(reading: EngineReading, plan: MemoryPlan, catalogue: Catalogue) -> Live
         return held
     weights = _weights(reading, account)
     planner, context = account.planner, account.config.context_tokens
+    used, visible = device_used(reading, account), account.budget.visible_bytes
     return LiveHbm(
         weights=weights,
         kv_pool=held.bytes,
-        overhead=_overhead(reading, account, weights, held),
+        overhead=_overhead(reading, account, weights, held, used),
         overhead_counts=account.budget.spans_overhead,
         budget_bytes=round(account.budget.budget_bytes),
-        visible_bytes=round(account.budget.visible_bytes),
+        visible_bytes=round(visible),
         pool=held.pool,
         kv_capacity_tokens=int(planner.steady_tokens(held.room, context) * held.ranks),
         max_concurrency=account.concurrency(held.room),
-        findings=tuple(findings(reading, plan, account, weights, held)),
+        findings=(
+            *findings(reading, plan, account, weights, held),
+            *device_findings(used, weights, held.bytes, visible),
+        ),
     )
 
 
@@ -64,7 +71,10 @@ def fullest(
 
     Replicas of one configuration report the same, so each distinct report is judged once.
     """
-    distinct = {_report_of(reading): reading for reading in readings}
+    distinct: dict[tuple[object, ...], EngineReading] = {}
+    for reading in readings:
+        report = _report_of(reading)
+        distinct[report] = max(distinct.get(report, reading), reading, key=_on_device)
     found = [live(reading, plan, catalogue) for reading in distinct.values()]
     known = [each for each in found if isinstance(each, LiveHbm)]
     if known:
@@ -89,11 +99,24 @@ def calibrated(report: HbmReport, lived: LiveHbm) -> HbmReport:
 
 
 def _report_of(reading: EngineReading) -> tuple[object, ...]:
+    """What the engine says of its memory. Its device's word moves from scrape to scrape."""
     capacities = tuple(rank.kv_capacity_tokens for rank in reading.ranks)
+    memory = reading.memory
+    own = (memory.weights_bytes, memory.free_after_start_bytes) if memory else (None, None)
     return (
         *(reading.engine, reading.version, reading.num_gpu_blocks, reading.memory_fraction),
-        *(capacities, reading.kv_window_capacity_tokens, reading.memory),
+        *(capacities, reading.kv_window_capacity_tokens, own),
     )
+
+
+def _on_device(reading: EngineReading) -> float:
+    """Tells the fullest device among alike reports; one of which nobody tells comes last."""
+    memory = reading.memory
+    if memory is None:
+        return float("-inf")
+    if memory.device_free_bytes is not None:
+        return -memory.device_free_bytes
+    return memory.device_used_bytes or float("-inf")
 
 
 def _as_reported(reading: EngineReading, plan: MemoryPlan) -> MemoryPlan:
@@ -135,14 +158,21 @@ def _weights(reading: EngineReading, account: Account) -> Figure:
 
 
 def _overhead(
-    reading: EngineReading, account: Account, weights: Figure, held: ReportedPool
+    reading: EngineReading,
+    account: Account,
+    weights: Figure,
+    held: ReportedPool,
+    used: Figure | None,
 ) -> Figure:
-    """What the device holds besides: by what is free, by what the fraction left, else the band.
+    """What the device holds besides: by its driver, what was free, what is left, else the band.
 
     A fraction that leaves more than overhead ever takes was not filled: the pool was bounded.
     """
     budget, memory = account.budget, account.config.memory
     taken = weights.value + held.bytes.value
+    if used is not None:
+        source = f"{used.source}, weights and KV"
+        return replace(used, value=max(0.0, used.value - taken), source=source)
     free = reading.memory.free_after_start_bytes if reading.memory else None
     if free is not None:
         return Figure(

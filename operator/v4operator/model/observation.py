@@ -16,6 +16,7 @@ class Interval:
     the sum of the context lengths of the running requests; `prefill_tokens_per_second` counts
     computed prompt tokens only, `prompt_tokens_per_second` the cached ones too.
     `decode_tokens_per_second` leaves first tokens out where that can be told.
+    `arrived_requests_per_second` counts those that were begun and those that came to wait.
     """
 
     start: float
@@ -31,6 +32,7 @@ class Interval:
     finished_requests_per_second: float | None
     preemptions_per_second: float | None
     accept_length: float | None
+    arrived_requests_per_second: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,7 +55,8 @@ class ReplicaObservation:
     `age_seconds` is the age of the last good reading, `None` if there never was one; `unknown` says
     why there is no fresh one ("connection refused", "answer above 16 MiB", "not an engine").
     `intervals` are the poll-to-poll intervals that ended since the previous observation, oldest
-    first; `recent` covers the last minute and `slow` the last five, where there is enough of them.
+    first; `recent` covers the last minute and `slow` the last five, where there is enough of them,
+    `newest` the last one, two and four polls, as far as they are there and within a minute.
     `scrapes` is `None` where nobody scrapes the replica.
     """
 
@@ -65,6 +68,7 @@ class ReplicaObservation:
     intervals: tuple[Interval, ...]
     recent: Interval | None
     slow: Interval | None
+    newest: tuple[Interval, ...] = ()
     scrapes: Scrapes | None = None
 
 
@@ -83,7 +87,8 @@ class GatewayObservation:
 class Observation:
     """Everything that the later stages may know about one V4Deployment at `now` (Unix seconds).
 
-    `gateway` is `None` where none is known to be in front of the replicas.
+    `gateway` is `None` where none is known to be in front of the replicas. `metrics_problem` says
+    why the metrics' source can never be asked, whatever becomes of the replicas.
     """
 
     now: float
@@ -91,6 +96,7 @@ class Observation:
     workload: Workload
     replicas: tuple[ReplicaObservation, ...]
     gateway: GatewayObservation | None = None
+    metrics_problem: str | None = None
 
     @property
     def ready(self) -> tuple[ReplicaObservation, ...]:

@@ -51,11 +51,16 @@ class RankReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceMemory:
-    """Memory of one device as the engine reports it, in bytes (the worst device of the replica)."""
+    """Memory of one device as the engine reports it, in bytes (the worst device of the replica).
+
+    The last two are the driver's word, of all that is on the device now, where somebody tells them.
+    """
 
     weights_bytes: float | None
     graphs_bytes: float | None
     free_after_start_bytes: float | None
+    device_used_bytes: float | None = None
+    device_free_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

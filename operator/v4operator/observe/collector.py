@@ -53,6 +53,7 @@ class _Target:
     window: ReplicaWindow = field(default_factory=ReplicaWindow)
     failure: str | None = None
     failing_since: float | None = None
+    spacing_seconds: float | None = None
     good: int = 0
     failed: int = 0
 
@@ -81,6 +82,7 @@ class _Target:
 
         Its age tells when it has stopped.
         """
+        self.spacing_seconds = scrape.spacing_seconds or self.spacing_seconds
         if scrape.reading is not None and scrape.at == self.window.latest_at:
             self.failure = self.failing_since = None
         else:
@@ -155,9 +157,16 @@ class Collector:
                 failing_since=target.failing_since,
                 scrape_limit_seconds=self._scrape_limit_seconds,
                 scrapes=Scrapes(good=target.good, failed=target.failed),
+                spacing_seconds=target.spacing_seconds,
             )
             for name, target in self._targets.get(key, {}).items()
         }
+
+    def source_problem(self, server: str | None) -> str | None:
+        """Why the metrics' source can never be asked, whatever becomes of the replicas."""
+        if server is None:
+            return None
+        return _NO_SERVER if self._fleet_source is None else self._fleet_source.problem(server)
 
     async def aclose(self) -> None:
         """Stop scraping and wait until every task has ended."""
@@ -178,7 +187,7 @@ class Collector:
         if old is None or old.place.address != place.address:
             target = _Target(place=place, phase_ratio=_phase_ratio(key, name))
         else:
-            target = replace(old, place=place)
+            target = replace(old, place=place, spacing_seconds=None)
         if old is not None:
             self._stop(key, name)
         if polled:
@@ -198,6 +207,8 @@ class Collector:
             return
         if old is not None:
             self._fleets.pop(key).task.cancel()
+            if server is None and self._fleet_source is not None:
+                self._fleet_source.forget(key)
         if server is not None:
             poll = self._poll_fleet(key, server, interval_seconds)
             task = asyncio.create_task(poll, name=f"query {key}")

@@ -35,7 +35,7 @@ class Snapshot:
 
     `failure` is why the last scrape gave no reading and `failing_since` when the first of the
     failures in a row came; both `None` after a good one. `scrape_limit_seconds` is the longest that
-    one scrape may take on the clock in use.
+    one scrape may take on the clock in use; `spacing_seconds` the pace of whoever else scrapes it.
     """
 
     window: ReplicaWindow
@@ -43,6 +43,7 @@ class Snapshot:
     failing_since: float | None
     scrape_limit_seconds: float
     scrapes: Scrapes = field(default_factory=Scrapes)
+    spacing_seconds: float | None = None
 
 
 def gather(
@@ -111,7 +112,9 @@ def _until_first_read(
 
 
 def _fresh_seconds(snapshot: Snapshot, interval_seconds: float) -> float:
-    return FRESH_INTERVALS * interval_seconds + snapshot.scrape_limit_seconds
+    """The age up to which a reading is fresh: none is younger than whoever scrapes makes it."""
+    pace = max(interval_seconds, snapshot.spacing_seconds or 0.0)
+    return FRESH_INTERVALS * pace + snapshot.scrape_limit_seconds
 
 
 def _unscraped(replica: Replica) -> ReplicaObservation:
@@ -142,6 +145,7 @@ def _observed(
         intervals=window.intervals_since(since),
         recent=window.over(RECENT_SECONDS, now),
         slow=window.over(SLOW_SECONDS, now),
+        newest=window.newest(RECENT_SECONDS),
         scrapes=snapshot.scrapes,
     )
 

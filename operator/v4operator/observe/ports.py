@@ -26,12 +26,14 @@ class Scrape:
     """Outcome of one scrape: a reading, or the reason why there is none. Never an exception.
 
     `at` is the reading's own time where the exposition carries one within bounds, else the middle
-    of the request.
+    of the request. `spacing_seconds` is the time between two readings where somebody else's pace
+    gives it.
     """
 
     at: float
     reading: EngineReading | None
     failure: str | None
+    spacing_seconds: float | None = None
 
 
 class MetricsSource(Protocol):
@@ -47,6 +49,14 @@ class FleetSource(Protocol):
 
     async def read(self, key: Key, server: str, replicas: Mapping[str, str]) -> dict[str, Scrape]:
         """One outcome per replica (name -> base URL). `server` names an entry, "" the default."""
+        ...
+
+    def problem(self, server: str) -> str | None:
+        """Why that entry can never be asked; `None` where it can."""
+        ...
+
+    def forget(self, key: Key) -> None:
+        """Nobody asks for this fleet any more."""
         ...
 
 

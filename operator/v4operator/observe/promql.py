@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median_low
 
 from v4operator.observe.engines import WANTED
 from v4operator.observe.exposition import Exposition, Series
@@ -19,6 +21,13 @@ from v4operator.observe.exposition import Exposition, Series
 _NAME = "__name__"
 _TARGET = ("job", "instance")
 """What tells two scrapes of one replica apart: Prometheus sets both on every series."""
+
+Target = tuple[str, ...]
+"""Values of those labels: who scraped what."""
+
+_KEPT_SPACINGS = 3
+"""How many scrapes a job may lose before another one that has the replica is read: as many as
+before a replica counts as silent."""
 
 _SETTLED_SECONDS = 10.0
 """A scrape reaches a remote store in pieces, within some seconds. A younger one with fewer series
@@ -31,6 +40,33 @@ class PromSeries:
 
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
+
+    @property
+    def spacing_seconds(self) -> float | None:
+        """The usual time between its samples; `None` where there are fewer than two."""
+        gaps = [later - earlier for (earlier, _), (later, _) in pairwise(self.samples)]
+        return median_low(gaps) if gaps else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSeries:
+    """What one job has scraped of one replica."""
+
+    target: Target
+    series: tuple[PromSeries, ...]
+
+    @property
+    def spacing_seconds(self) -> float | None:
+        """The time between two scrapes, by the series that has seen most of them."""
+        return max(self.series, key=lambda each: len(each.samples)).spacing_seconds
+
+    def is_scraped(self, now: float) -> bool:
+        """Whether the job has scraped it lately, by its own pace."""
+        last = max((each.samples[-1][0] for each in self.series if each.samples), default=None)
+        spacing = self.spacing_seconds
+        if last is None or spacing is None:
+            return False
+        return now - last <= _KEPT_SPACINGS * spacing
 
 
 def replica_selector(label: str, replicas: Iterable[str], matchers: Mapping[str, str]) -> str:
@@ -52,23 +88,41 @@ def escaped(text: str) -> str:
 
 
 def by_replica(
-    series: Iterable[PromSeries], label: str, ignored: frozenset[str]
-) -> dict[str, list[PromSeries]]:
+    series: Iterable[PromSeries],
+    label: str,
+    ignored: frozenset[str],
+    *,
+    kept: Mapping[str, Target],
+    now: float,
+) -> dict[str, ReplicaSeries]:
     """The series of each replica, by the value of `label`, of one scrape target each.
 
-    Where two jobs scrape a replica, the one with more series counts, and among equals the first by
-    name: their sum would be twice the truth. Labels in `ignored` tell copies of one series apart.
+    Where two jobs scrape a replica, only one counts: their sum would be twice the truth. It is the
+    one in `kept` while that goes on scraping, as the other's counters were read at other times and
+    would look like a restart; else the one with more series, among equals the first by name.
+    Labels in `ignored` tell copies of one series apart.
     """
-    found: dict[str, dict[tuple[str, ...], list[PromSeries]]] = {}
+    found: dict[str, dict[Target, list[PromSeries]]] = {}
     for each in series:
         labels = {name: value for name, value in each.labels.items() if name not in ignored}
         target = tuple(labels.get(name, "") for name in _TARGET)
         stripped = PromSeries(labels=labels, samples=each.samples)
         found.setdefault(labels.get(label, ""), {}).setdefault(target, []).append(stripped)
     return {
-        replica: targets[min(targets, key=lambda target: (-len(targets[target]), target))]
+        replica: _chosen(
+            [ReplicaSeries(target=key, series=tuple(of)) for key, of in targets.items()],
+            kept.get(replica),
+            now,
+        )
         for replica, targets in found.items()
     }
+
+
+def _chosen(candidates: Sequence[ReplicaSeries], kept: Target | None, now: float) -> ReplicaSeries:
+    same = next((each for each in candidates if each.target == kept), None)
+    if same is not None and same.is_scraped(now):
+        return same
+    return min(candidates, key=lambda each: (-len(each.series), each.target))
 
 
 def exposition(series: Sequence[PromSeries], *, now: float) -> Exposition | None:

@@ -14,6 +14,7 @@ from operator import attrgetter
 
 from v4operator.model.observation import Interval
 from v4operator.model.reading import EngineReading, RankReading
+from v4operator.observe.arrivals import arrived_per_second
 
 SPAN_SECONDS = 1200.0
 """How far back a window reaches: the slow verdicts look at 5 minutes, a trend at 10 to 15."""
@@ -32,6 +33,9 @@ _LEAST_FINISH_SECONDS = 30.0
 """Counters that move when a request ends leap: between two polls they tell nothing, over a minute
 (of which half must be seen) they are right in the mean. By its polls such an engine would look
 stalled."""
+
+_SPANS = (1, 2, 4)
+"""Polls over which a change is looked for: one shows a leap, four one that chance hides in one."""
 
 _Figure = Callable[[EngineReading], float | None]
 
@@ -162,6 +166,13 @@ class ReplicaWindow:
             return None
         return _between(start, stop)
 
+    def newest(self, within_seconds: float) -> tuple[Interval, ...]:
+        """What happened over the last one, two and four polls, no longer than `within_seconds`."""
+        last = self._points[-1:]
+        starts = (self._points[-1 - polls] for polls in _SPANS if polls < len(self._points))
+        joined = (_between(start, end) for start in starts for end in last)
+        return tuple(interval for interval in joined if interval.seconds <= within_seconds)
+
     def _forget(self, now: float) -> None:
         old = bisect_left(self._points, now - SPAN_SECONDS, key=_at)
         surplus = max(old, len(self._points) - MAX_READINGS)
@@ -278,7 +289,15 @@ def _between(start: _Point, end: _Point) -> Interval:
     accept_length = _ratio(start.accepted, end.accepted, 0.0)
     if end.at - start.at < _LEAST_FINISH_SECONDS:
         figures |= dict.fromkeys(map(_rate_of, end.reading.counted_at_finish or ()))
-    return Interval(start=start.at, end=end.at, accept_length=accept_length, **figures)
+    return Interval(
+        start=start.at,
+        end=end.at,
+        accept_length=accept_length,
+        arrived_requests_per_second=arrived_per_second(
+            figures["first_tokens_per_second"], start.reading, end.reading, end.at - start.at
+        ),
+        **figures,
+    )
 
 
 def _rate_of(counter: str) -> str:

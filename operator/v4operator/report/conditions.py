@@ -89,6 +89,13 @@ def _ready(observation: Observation) -> _Finding:
 
 
 def _metrics(observation: Observation) -> _Finding:
+    if observation.metrics_problem is not None:
+        return _Finding(
+            type=ConditionType.METRICS_AVAILABLE,
+            status=ConditionStatus.FALSE,
+            reason=ConditionReason.SOURCE_NOT_CONFIGURED,
+            message=observation.metrics_problem,
+        )
     ready, fresh = len(observation.ready), len(observation.fresh)
     status, reason = ConditionStatus.TRUE, ConditionReason.ALL_FRESH
     if not ready:

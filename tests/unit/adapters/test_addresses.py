@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from v4operator.adapters.addresses import AddressPolicy, AddressRefused
+from v4operator.adapters.addresses import AddressPolicy, AddressRefused, places_of
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,33 @@ def test_what_is_not_a_plain_address_is_refused(host: str) -> None:
     assert AddressPolicy(allow_loopback=True).refusal(host) == (
         f"address {host!r} refused: not a plain IP address"
     )
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_a_refused_place_is_refused_by_address_and_port_in_every_spelling(host: str) -> None:
+    policy = AddressPolicy(refused=frozenset({("10.0.0.1", 6443)}))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    stream = (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+    with pytest.raises(AddressRefused, match="port 6443 refused: the API server's"):
+        policy.open_socket((*stream, (host, 6443)))
+    with policy.open_socket((*stream, (host, 30000))) as opened:
+        assert opened.family is family
+
+
+@pytest.mark.parametrize(
+    ("url", "places"),
+    [
+        ("https://127.0.0.1:6443", {("127.0.0.1", 6443)}),
+        ("https://10.0.0.1", {("10.0.0.1", 443)}),
+        ("http://[fd12::1]", {("fd12::1", 80)}),
+        ("https://no-such-host.invalid", set()),
+    ],
+    ids=["port", "https", "ipv6", "unknown-name"],
+)
+async def test_the_places_of_a_server_are_its_addresses_with_the_port(
+    url: str, places: set[tuple[str, int]]
+) -> None:
+    assert await places_of(url) == places
 
 
 def test_a_socket_is_made_for_an_allowed_address_only() -> None:

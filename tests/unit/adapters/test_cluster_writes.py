@@ -387,11 +387,23 @@ RENDERED = Rendered(
     service={"kind": "Service", "metadata": {"name": "flash"}},
     uid="u1",
 )
+
+
+def fields_of(manager: str, operation: str, **spec: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"f:spec": {f"f:{name}": {} for name in spec}}
+    return {"manager": manager, "operation": operation, "fieldsV1": fields}
+
+
+APPLIES = fields_of("v4-operator", "Apply", template={}, strategy={})
 OURS: dict[str, Any] = {
-    "metadata": {"ownerReferences": [{"uid": "u1", "controller": True}], "generation": 1}
+    "metadata": {
+        "ownerReferences": [{"uid": "u1", "controller": True}],
+        "generation": 1,
+        "managedFields": [APPLIES],
+    }
 }
 THEIRS: dict[str, Any] = {"metadata": {"ownerReferences": [{"uid": "u2", "controller": True}]}}
-APPLIED = answered(metadata={"generation": 1})
+APPLIED = answered(metadata={"generation": 1, "managedFields": [APPLIES]})
 
 
 def owned_target() -> Target:
@@ -415,13 +427,41 @@ async def test_owned_objects_are_applied_and_then_left_until_something_changes()
     assert len(script.asked) == 3
 
 
+def changed(*writers: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of the owned Deployment after another generation."""
+    return {**OURS["metadata"], "generation": 2, "managedFields": list(writers)}
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        changed(APPLIES, fields_of("v4-operator", "Update", replicas=3)),
+        changed(APPLIES, fields_of("kubectl", "Update", paused=True)),
+        {**OURS["metadata"], "generation": 0, "managedFields": []},
+    ],
+    ids=["a count was set", "a field that is not ours", "not seen since it was applied"],
+)
+async def test_owned_objects_are_left_alone_for_as_long_as_what_is_ours_stays(
+    live: dict[str, Any],
+) -> None:
+    held = ClusterStores()
+    held.scalables["Deployment"].put(OBJECT, scalable(**OURS))
+    script = Scripted(answered(**OURS), answered(), APPLIED)
+    owned = OwnedWorkloads(held, script.api, is_leading=lambda: True)
+    assert await owned.ensure(owned_target(), RENDERED) is True
+    held.scalables["Deployment"].put(OBJECT, scalable(metadata=live))
+    assert await owned.ensure(owned_target(), RENDERED) is True
+    assert len(script.asked) == 3
+
+
 @pytest.mark.parametrize(
     ("live", "rendered"),
     [
-        ({**OURS["metadata"], "generation": 2}, RENDERED),
+        (changed(fields_of("v4-operator", "Apply", template={})), RENDERED),
+        (changed(fields_of("kubectl", "Update", template={}, strategy={})), RENDERED),
         (OURS["metadata"], replace(RENDERED, service={"kind": "Service", "spec": {}})),
     ],
-    ids=["somebody changed the object", "the spec renders something else"],
+    ids=["somebody took a field", "somebody took all of them", "the spec renders something else"],
 )
 async def test_owned_objects_are_applied_again_when_something_changes(
     live: dict[str, Any], rendered: Rendered

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from v4operator.adapters.kube_access import Credentials, access
+from v4operator.adapters.kube_access import Credentials, access, chosen_namespace
 from v4operator.adapters.kube_errors import Unavailable
 
 if TYPE_CHECKING:
@@ -179,24 +179,42 @@ async def test_a_pod_without_its_files_is_told_which_one(
 @pytest.mark.parametrize(
     "text",
     [
-        None,
         "",
         "{[",
         "[]",
         "secret",
         '{"users": [{"token": "secret"}], "clusters": [{"secret": 1}], "contexts": [{}]}',
     ],
-    ids=["missing", "empty", "no YAML", "a list", "a word", "entries without a name"],
+    ids=["empty", "no YAML", "a list", "a word", "entries without a name"],
 )
 async def test_a_kubeconfig_that_is_none_is_named_and_not_quoted(
-    clock: FakeClock, tmp_path: Path, text: str | None
+    clock: FakeClock, tmp_path: Path, text: str
 ) -> None:
     path = tmp_path / "kubeconfig"
-    if text is not None:
-        path.write_text(text)
+    path.write_text(text)
     with pytest.raises(Unavailable, match=f"{path}, current context: no usable") as caught:
         await access(clock, kubeconfig=path)
     assert "secret" not in str(caught.value)
+
+
+async def test_a_kubeconfig_that_is_not_there_is_one_error_and_no_warning(
+    clock: FakeClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "kubeconfig"
+    assert chosen_namespace(kubeconfig=path) == "default"
+    with pytest.raises(Unavailable, match=f"no access to a cluster: there is no kubeconfig {path}"):
+        await access(clock, kubeconfig=path)
+    assert caplog.records == []
+
+
+def test_the_namespace_of_the_context_is_the_one_that_is_meant(tmp_path: Path) -> None:
+    path = _kubeconfig(tmp_path)
+    config = json.loads(path.read_text())
+    config["contexts"][1]["context"]["namespace"] = "team"
+    path.write_text(json.dumps(config))
+    assert chosen_namespace(kubeconfig=path) == "default"
+    assert chosen_namespace(kubeconfig=path, context="y") == "team"
+    assert chosen_namespace(kubeconfig=path, context="z") == "default"
 
 
 async def test_a_context_that_is_not_there_is_named(clock: FakeClock, tmp_path: Path) -> None:

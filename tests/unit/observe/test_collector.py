@@ -251,6 +251,13 @@ class _Server:
         self.asked: list[tuple[Key, str, frozenset[str]]] = []
         self.failure: str | None = None
         self.broken = False
+        self.forgotten: list[Key] = []
+
+    def problem(self, server: str) -> str | None:
+        return None if server == "main" else f"no Prometheus {server!r}"
+
+    def forget(self, key: Key) -> None:
+        self.forgotten.append(key)
 
     async def read(self, key: Key, server: str, replicas: Mapping[str, str]) -> dict[str, Scrape]:
         self.asked.append((key, server, frozenset(replicas)))
@@ -258,7 +265,9 @@ class _Server:
             raise RuntimeError("client bug")
         at = self._clock.now() // 15.0 * 15.0
         reading = None if self.failure else self._make_reading(decode_tokens_total=at * 100.0)
-        return {name: Scrape(at=at, reading=reading, failure=self.failure) for name in replicas}
+        spacing = None if self.failure else 15.0
+        scrape = Scrape(at=at, reading=reading, failure=self.failure, spacing_seconds=spacing)
+        return dict.fromkeys(replicas, scrape)
 
 
 async def test_a_fleet_is_read_by_one_query_and_no_engine_is_scraped(
@@ -276,6 +285,36 @@ async def test_a_fleet_is_read_by_one_query_and_no_engine_is_scraped(
     assert recent is not None
     assert recent.decode_tokens_per_second == pytest.approx(100.0)
     assert snapshots["a"].scrapes.failed == 0
+
+
+async def test_the_pace_of_the_server_stays_known_while_it_fails_and_goes_with_it(
+    engines: _Engines, clock: FakeClock, make_reading: MakeReading
+) -> None:
+    server = _Server(clock, make_reading)
+    collector = Collector(engines, clock, fleets=server)
+    collector.set_targets(_KEY, _targets("a"), 5.0, "main")
+    await clock.advance(20.0)
+    server.failure = "down"
+    await clock.advance(20.0)
+    failing = collector.windows(_KEY)["a"]
+    assert (failing.failure, failing.spacing_seconds) == ("down", 15.0)
+    assert server.forgotten == []
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    await clock.advance(20.0)
+    scraped = collector.windows(_KEY)["a"]
+    await collector.aclose()
+    assert (scraped.failure, scraped.spacing_seconds) == (None, None)
+    assert server.forgotten == [_KEY]
+
+
+async def test_a_server_that_can_never_be_asked_is_told_of_the_deployment(
+    collector: Collector, engines: _Engines, clock: FakeClock, make_reading: MakeReading
+) -> None:
+    asking = Collector(engines, clock, fleets=_Server(clock, make_reading))
+    assert asking.source_problem("main") is None
+    assert asking.source_problem("mian") == "no Prometheus 'mian'"
+    assert asking.source_problem(None) is None
+    assert collector.source_problem("") == "no Prometheus can be asked here"
 
 
 @pytest.mark.parametrize(

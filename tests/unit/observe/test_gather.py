@@ -60,6 +60,26 @@ def test_a_reading_is_fresh_for_three_intervals_and_one_scrape(
     assert seen.reading is not None
 
 
+@pytest.mark.parametrize(
+    ("spacing", "age", "fresh"),
+    [(30.0, 92.0, True), (30.0, 92.1, False), (1.0, 17.0, True), (1.0, 17.1, False)],
+    ids=["slow server", "too old for it", "fast server", "too old for ours"],
+)
+def test_a_slower_pace_than_ours_keeps_a_reading_fresh_for_longer(
+    make_deployment: MakeDeployment,
+    make_reading: MakeReading,
+    *,
+    spacing: float,
+    age: float,
+    fresh: bool,
+) -> None:
+    snapshot = replace(_snapshot(_window(make_reading, _NOW - age)), spacing_seconds=spacing)
+    observation = gather(
+        make_deployment(), _workload(_replica()), {"a": snapshot}, now=_NOW, since=_NOW - 5.0
+    )
+    assert observation.replicas[0].fresh is fresh
+
+
 def test_a_lost_scrape_says_nothing_while_the_last_reading_is_fresh(
     make_deployment: MakeDeployment, make_reading: MakeReading
 ) -> None:

@@ -83,21 +83,60 @@ def test_no_sample_is_no_exposition() -> None:
 
 def test_copies_by_a_pair_of_servers_count_once() -> None:
     pair = [running((NOW, 3.0), prometheus_replica=one) for one in ("a", "b")]
-    grouped = by_replica(pair, "instance", frozenset({"prometheus_replica"}))
-    found = exposition(grouped["10.0.0.1:8000"], now=NOW)
+    ignored = frozenset({"prometheus_replica"})
+    grouped = by_replica(pair, "instance", ignored, kept={}, now=NOW)
+    found = exposition(grouped["10.0.0.1:8000"].series, now=NOW)
     assert found is not None
     assert [value for _, value in found.series("vllm:num_requests_running")] == [3.0]
 
 
 def test_a_replica_that_two_jobs_scrape_counts_once() -> None:
     twice = [running((NOW, 3.0), pod="a", job=job) for job in ("second", "first")]
-    grouped = by_replica(twice, "pod", frozenset())
-    assert [each.labels["job"] for each in grouped["a"]] == ["first"]
+    grouped = by_replica(twice, "pod", frozenset(), kept={}, now=NOW)
+    assert [each.labels["job"] for each in grouped["a"].series] == ["first"]
+
+
+_TWO_JOBS = [
+    *(running((NOW - 30, 1.0), (NOW - 15, 1.0), (NOW, 2.0), pod="a", job=job) for job in "xy"),
+    series("vllm:num_requests_waiting", (NOW, 1.0), pod="a", job="y"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kept", "later_seconds", "read"),
+    [("x", 45.0, "x"), ("x", 46.0, "y"), ("y", 0.0, "y"), ("gone", 0.0, "y")],
+    ids=["goes-on", "three-scrapes-lost", "the-other", "gone"],
+)
+def test_the_job_that_was_read_before_is_read_while_it_scrapes(
+    kept: str, later_seconds: float, read: str
+) -> None:
+    """The other job has more series and would be taken first."""
+    target = (kept, _TARGET["instance"])
+    now = NOW + later_seconds
+    grouped = by_replica(_TWO_JOBS, "pod", frozenset(), kept={"a": target}, now=now)
+    assert grouped["a"].target == (read, _TARGET["instance"])
+
+
+def test_a_kept_job_with_a_single_sample_has_no_pace_to_be_kept_by() -> None:
+    jobs = [running((NOW, 1.0), pod="a", job=job) for job in ("x", "y")]
+    target = ("y", _TARGET["instance"])
+    grouped = by_replica(jobs, "pod", frozenset(), kept={"a": target}, now=NOW)
+    assert grouped["a"].target[0] == "x"
+    assert grouped["a"].spacing_seconds is None
+
+
+def test_the_pace_is_that_of_most_gaps_and_a_lost_scrape_does_not_change_it() -> None:
+    short = running((NOW - 90, 1.0), (NOW, 1.0), pod="a")
+    whole = series("up", *((NOW - gap, 1.0) for gap in (120, 90, 60, 30, 0)), pod="a")
+    lossy = series("up", *((NOW - gap, 1.0) for gap in (120, 90, 30, 0)), pod="b")
+    grouped = by_replica([short, whole, lossy], "pod", frozenset(), kept={}, now=NOW)
+    assert {name: each.spacing_seconds for name, each in grouped.items()} == {"a": 30.0, "b": 30.0}
 
 
 def test_each_replica_has_its_own_series() -> None:
-    grouped = by_replica([running(pod="a"), running(pod="b")], "pod", frozenset())
-    assert {name: len(found) for name, found in grouped.items()} == {"a": 1, "b": 1}
+    both = [running(pod="a"), running(pod="b")]
+    grouped = by_replica(both, "pod", frozenset(), kept={}, now=NOW)
+    assert {name: len(found.series) for name, found in grouped.items()} == {"a": 1, "b": 1}
 
 
 def test_samples_of_no_engine_and_of_two_are_unusable() -> None:

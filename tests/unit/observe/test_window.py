@@ -357,3 +357,63 @@ def test_a_counter_that_moves_at_finish_has_no_rate_from_poll_to_poll(
     minute = window.over(60.0, 160.0)
     assert minute is not None
     assert minute.decode_tokens_per_second == 1200.0 / 60.0
+
+
+def test_the_newest_polls_are_joined_by_one_two_and_four(make_reading: MakeReading) -> None:
+    window = ReplicaWindow()
+    for poll in range(6):
+        window.add(5.0 * poll, make_reading(first_tokens_total=2.0 * poll**2))
+    spans = window.newest(60.0)
+    assert [(i.start, i.end) for i in spans] == [(20.0, 25.0), (15.0, 25.0), (5.0, 25.0)]
+    assert [i.first_tokens_per_second for i in spans] == [3.6, 3.2, 2.4]
+
+
+def test_polls_longer_than_asked_for_and_single_readings_tell_nothing_new(
+    make_reading: MakeReading,
+) -> None:
+    window = ReplicaWindow()
+    assert window.newest(60.0) == ()
+    window.add(0.0, make_reading())
+    assert window.newest(60.0) == ()
+    window.add(40.0, make_reading())
+    window.add(80.0, make_reading())
+    assert [i.seconds for i in window.newest(60.0)] == [40.0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "arrived"),
+    [
+        pytest.param({"first_tokens_total": 0.0}, {"first_tokens_total": 10.0}, 2.0, id="begun"),
+        pytest.param(
+            {"first_tokens_total": 0.0, "waiting_requests": 1.0},
+            {"first_tokens_total": 10.0, "waiting_requests": 6.0},
+            3.0,
+            id="begun, and more wait",
+        ),
+        pytest.param(
+            {"first_tokens_total": 0.0, "waiting_requests": 20.0},
+            {"first_tokens_total": 10.0, "waiting_requests": 0.0},
+            0.0,
+            id="a queue that empties: nobody came",
+        ),
+        pytest.param(
+            {"running_requests": 1.0, "waiting_requests": 0.0},
+            {"running_requests": 6.0, "waiting_requests": 5.0},
+            2.0,
+            id="nobody counts those begun: both gauges",
+        ),
+        pytest.param({}, {}, None, id="nothing told"),
+    ],
+)
+def test_arrivals_are_those_begun_and_those_that_came_to_wait(
+    make_reading: MakeReading,
+    before: dict[str, float],
+    after: dict[str, float],
+    arrived: float | None,
+) -> None:
+    window = ReplicaWindow()
+    nothing = {"running_requests": None, "waiting_requests": None, "first_tokens_total": None}
+    window.add(0.0, make_reading(**(nothing | before)))
+    window.add(5.0, make_reading(**(nothing | after)))
+    (interval,) = window.intervals_since(0.0)
+    assert interval.arrived_requests_per_second == arrived
