@@ -7,13 +7,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e test-cluster rig lint bench bench-policy dashboards format lock clean
+.PHONY: help demo demo-cluster test test-unit test-e2e test-cluster rig lint bench bench-policy dashboards format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/.runtime ## see it work: about a minute, nothing left running (PROMETHEUS=1 with alerts; DEMO_FLAGS="--stay")
 	@$(BIN)/v4-operator demo $(if $(PROMETHEUS),--prometheus) $(DEMO_FLAGS)
+
+demo-cluster: rig ## the operator on a real control plane, step by step: seven minutes, nothing left running
+	@$(BIN)/python -m tests.demo_cluster
 
 test: $(VENV)/.dev ## everything that CI runs
 	@$(BIN)/python tests/run.py all

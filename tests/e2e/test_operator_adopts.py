@@ -54,9 +54,9 @@ def test_an_adopted_fleet_of_six_is_found_watched_and_left_alone_when_the_resour
     assert condition_of(status, "Ready")["status"] == "True"
     assert condition_of(status, "MetricsAvailable")["status"] == "True"
     assert {f["reason"] for f in status["findings"]} >= {"RoutingNotControlled", "NoPreStop"}
-    assert {"RoutingNotControlled", "NoPreStop"} <= {
-        event["reason"] for event in events_of(plane, namespace, NAME)
-    }
+    (told,) = (e for e in events_of(plane, namespace, NAME) if e["reason"] == "Findings")
+    assert "RoutingNotControlled: " in told["note"]
+    assert "NoPreStop: " in told["note"]
     columns = plane.kubectl("get", "v4", "-n", namespace).stdout
     assert max(map(len, columns.splitlines())) <= WIDTH
     delete(plane, namespace)

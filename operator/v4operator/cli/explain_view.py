@@ -121,5 +121,5 @@ def _findings(record: Record) -> Iterator[tuple[str, str]]:
     for finding in record["status"]["findings"]:
         if finding["reason"] not in told:
             told.add(finding["reason"])
-            hint = f" [dim]{escape(finding['hint'])}[/dim]" if finding["hint"] else ""
+            hint = f"; [dim]{escape(finding['hint'])}[/dim]" if finding["hint"] else ""
             yield "finding", f"[yellow]{escape(finding['message'])}[/yellow]{hint}"

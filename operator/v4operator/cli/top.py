@@ -76,7 +76,13 @@ async def _looked(
 
 
 async def _watched(ask: Ask, name: str | None, namespace: str | None) -> None:
+    """Until it is cancelled; a leader that is lost in between is waited for."""
+    found, trouble = await records(ask, name, namespace), ""
     with Live(screen=True, auto_refresh=False) as live:
         while True:
-            live.update(picture(await records(ask, name, namespace)), refresh=True)
+            live.update(picture(found, trouble), refresh=True)
             await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                found, trouble = await records(ask, name, namespace), ""
+            except NoAnswerError as error:
+                trouble = str(error)

@@ -1,6 +1,6 @@
 """What `top` shows: a line for each fleet, below it its replicas, those to look at first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from rich.console import Group, RenderableType
@@ -27,6 +27,7 @@ _VERDICTS = (
     ThroughputVerdict.HEALTHY,
 )
 _SICK = _VERDICTS[:4]
+_COLOURS = {ThroughputVerdict.OVERLOADED: "yellow", ThroughputVerdict.UNKNOWN: "default"}
 _COLUMNS = (
     *("REPLICA", "PHASE", "RUN", "WAIT", "KV"),
     *("TOK/S", "EXP", "EFF", "VERDICT", "AGE"),
@@ -70,11 +71,15 @@ def _rank(replica: Replica) -> tuple[int, bool, int, float, str]:
     )
 
 
-def picture(records: Sequence[Record]) -> RenderableType:
-    """All of it for a terminal."""
+def picture(records: Sequence[Record], trouble: str = "") -> RenderableType:
+    """All of it for a terminal; below it why it is not of now, where nobody answers any more."""
     if not records:
         return Text("no V4Deployments here")
-    parts = [part for record in records for part in (_headline(record), _table(record))]
+    parts: list[RenderableType] = [
+        part for record in records for part in (_headline(record), _table(record))
+    ]
+    if trouble:
+        parts.append(Text(f"no answer since: {trouble}", style="red"))
     return Group(*parts)
 
 
@@ -85,17 +90,24 @@ def _headline(record: Record) -> Text:
         problem = record["problem"]
         told = f"[red]{escape(problem['reason'])}[/red]: {escape(problem['message'])}"
         return Text.from_markup(f"{name}  {told}")
-    observed, capacity, verdict = status["observed"], status["capacity"], status["throughput"]
-    colour = "red" if verdict["verdict"] in _SICK else "green"
+    observed, verdict = status["observed"], status["throughput"]
+    colour = "red" if verdict["verdict"] in _SICK else _COLOURS.get(verdict["verdict"], "green")
     desired = "?" if status["desiredReplicas"] is None else status["desiredReplicas"]
     return Text.from_markup(
         f"{name}  {status['readyReplicas']}/{desired} ready"
-        f"  {count(observed['decodeTokensPerSecond'])} tok/s of"
-        f" {count(capacity['expectedTokensPerSecond'])} expected"
-        f" ({percent(capacity['efficiencyRatio'])})  running {count(observed['runningRequests'])},"
+        f"  {count(observed['decodeTokensPerSecond'])} tok/s"
+        f"{_efficiency(status)}  running {count(observed['runningRequests'])},"
         f" waiting {count(observed['waitingRequests'])}  KV {percent(observed['kvUsageRatio'])}"
         f"  [{colour}]{escape(verdict['verdict'])}[/{colour}]"
     )
+
+
+def _efficiency(status: Mapping[str, Any]) -> str:
+    """Of those replicas that something is expected of; what the others decode is in the rate."""
+    replicas = status["replicaStatuses"]
+    judged = sum(replica["expectedTokensPerSecond"] is not None for replica in replicas)
+    ratio = status["capacity"]["efficiencyRatio"]
+    return f" (efficiency {percent(ratio)}, {judged} of {len(replicas)} judged)" if judged else ""
 
 
 def _table(record: Record) -> RenderableType:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from v4operator.estimate.engine_args import memory_flags
+from v4operator.model.secrets import MASK, is_secret, without_secrets
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 _WRAPPERS = frozenset({"tini", "dumb-init", "env", "exec", "nohup", "numactl", "time"})
@@ -40,23 +41,28 @@ class Unreadable:
 def read(
     command: Sequence[str], args: Sequence[str], environment: Mapping[str, str | None]
 ) -> tuple[str, ...] | Unreadable:
-    """The words of the engine's command line.
+    """The words of the engine's command line, secrets left out.
 
     `environment` are the container's own variables; `None` is a value that comes from elsewhere.
     """
-    words = [_filled(word, environment) for word in (*command, *args)]
+    shown = {name: _shown(name, value) for name, value in environment.items()}
+    words = [_filled(word, shown) for word in (*command, *args)]
     if not words:
         return Unreadable(reason="the image starts the engine by itself")
     script = _script(words) if command else None
-    if script is not None:
-        found = _of_script(script, environment)
-        if isinstance(found, Unreadable):
-            return found
-        words = found
-    elif command and not any(_ENGINE.search(word) for word in words):
-        return Unreadable(reason=f"{words[0]} is no program whose arguments are known")
-    hidden = next(_hidden(words), None)
-    return Unreadable(reason=hidden) if hidden else tuple(words)
+    found = words if script is None else _of_script(script, shown)
+    if isinstance(found, Unreadable):
+        return found
+    known = without_secrets(found)
+    if script is None and command and not any(_ENGINE.search(word) for word in known):
+        return Unreadable(reason=f"{known[0]} is no program whose arguments are known")
+    hidden = next(_hidden(known), None)
+    return Unreadable(reason=hidden) if hidden else known
+
+
+def _shown(name: str, value: str | None) -> str | None:
+    """What a variable is filled in with: a secret decides no memory."""
+    return MASK if value and is_secret(name) else value
 
 
 def _filled(word: str, environment: Mapping[str, str | None]) -> str:
@@ -121,7 +127,7 @@ def _assigned(command: list[str], variables: dict[str, str | None]) -> list[str]
     """Note what a command assigns, and leave its own words."""
     words = command[1:] if command[:1] == ["export"] else list(command)
     while words and (match := _ASSIGNMENT.fullmatch(words[0])):
-        variables[match[1]] = _expanded(match[2], variables)
+        variables[match[1]] = _shown(match[1], _expanded(match[2], variables))
         words.pop(0)
     return [] if command[:1] == ["export"] else words
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import dropwhile
 from typing import Any
 
+from v4operator.model.secrets import without_secrets
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineArgs:
@@ -18,7 +20,7 @@ class EngineArgs:
 
     `tensor` is as written: SGLang counts all devices of a stage, vLLM those of one data-parallel
     rank. `unknown` are arguments without a known meaning here, `unreadable` those whose value
-    makes no sense.
+    makes no sense; both are told to people, so that no secret is in them.
     """
 
     memory_fraction: float | None = None
@@ -150,7 +152,7 @@ def parse(engine: str, args: tuple[str, ...]) -> EngineArgs:
     values: dict[str, Any] = {}
     unknown: list[str] = []
     unreadable: list[str] = []
-    for flag, text in _pairs(args, table):
+    for flag, text in _pairs(without_secrets(args), table):
         name = _name(flag)
         written = flag if text is None else f"{flag} {text}"
         if name not in table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from v4operator.model.deployment import Deployment
 from v4operator.model.forecast import Mix
+from v4operator.model.secrets import without_secrets
 from v4operator.model.step import StepTime
 
 
@@ -60,12 +61,15 @@ class Reference:
 
     `seen` pairs each band of batch sizes with the seconds learned in it; a band that has had enough
     is closed and learns no more. `accept_length` is the mean over its first `accept_seconds`.
+    `counts` holds for each number of replicas the mean log of observed over expected tokens and
+    the seconds it was learned in, the number that the fit began with first.
     """
 
     fit: StepFit
     seen: tuple[tuple[int, float], ...] = ()
     accept_length: float | None = None
     accept_seconds: float = 0.0
+    counts: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,8 @@ class Standing:
 
     Rates are means over about the last minute of judged blocks. `peer_score` and `reference_score`
     are the sequential tests' sums; `behind_*` says that the test has struck and not yet cleared.
-    `peer_deviation` is the mean log of own over the peers' efficiency.
+    `peer_deviation` is the mean log of own over the peers' efficiency, `departures` are that of
+    each of the last blocks.
     """
 
     judged_at: float | None = None
@@ -109,6 +114,7 @@ class Standing:
     behind_peers: bool = False
     reference_score: float = 0.0
     behind_reference: bool = False
+    departures: tuple[float, ...] = ()
 
     @property
     def efficiency(self) -> float | None:
@@ -154,6 +160,7 @@ class FleetSample:
 class Traffic:
     """What came in over the last minutes before `time`; requests are `None` where nobody tells.
 
+    Tokens are those served; of them `cleared_requests_per_second` (whole requests) had come before.
     Requests and tokens a second and not replicas, so that it is priced by what is known today.
     """
 
@@ -161,6 +168,7 @@ class Traffic:
     requests_per_second: float | None
     decode_tokens_per_second: float
     prefill_tokens_per_second: float
+    cleared_requests_per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +205,7 @@ class Learned:
 
     `key` names what the fits belong to. `first_seen_at` is the time of the first observation ever,
     `block_started_at` when the present half minute of evidence began.
-    `block_variance` is that of a healthy block's log ratio.
+    `block_variance` is the long-run variance of healthy blocks' log ratios.
     `history` is the last quarter of an hour, `peaks` the busiest minutes of each stretch before,
     both oldest first; `growth` is how wrong forecasts of them have been.
     `kv_excess_since` is since when more KV has been asked for than the pools hold.
@@ -227,13 +235,14 @@ class Learned:
 def key_of_fit(deployment: Deployment) -> str:
     """What a fit belongs to: checkpoint, engine, version, arguments, devices and layout.
 
-    Anything else may change without the step time changing with it.
+    Anything else may change without the step time changing with it. It is stored, so that secrets
+    among the arguments are left out.
     """
     plan = deployment.memory
     parts = (
         plan.checkpoint,
         f"{plan.engine} {plan.engine_version or 'unknown version'}",
         f"{plan.devices}x {plan.accelerator} {plan.layout.label}",
-        " ".join(plan.engine_args),
+        " ".join(without_secrets(plan.engine_args)),
     )
     return " | ".join(parts)

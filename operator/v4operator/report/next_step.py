@@ -36,6 +36,8 @@ _BY_REASON: Mapping[Reason, str] = {
     Reason.RECOMMEND_ONLY: "Set the count by hand, or scaling.mode to Automatic.",
     Reason.PAUSED: "Take scaling.paused away to have the count written again.",
     Reason.NO_SCALE_TARGET: "Start or end engines by hand: they are given by address.",
+    Reason.SCALING_CONTESTED: "Let one of them scale: take the count from the other writer, or set"
+    " scaling.mode to Recommend; any change of the spec has the operator try again.",
     Reason.DRAINING: "Wait: the replica goes when it runs nothing, or at scaling.drainTimeout.",
 }
 

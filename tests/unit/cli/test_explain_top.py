@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from tests.unit.cli.test_plan import MANIFEST
 from tests.unit.report.test_decisions import cycled
 from typer.testing import CliRunner
 
 from v4operator.cli import explain, plan, top
-from v4operator.cli.top_view import worst_first
+from v4operator.cli.top_view import picture, worst_first
 from v4operator.model.deployment import Key
 from v4operator.report.decisions import Decisions, Standing
 from v4operator.report.record import Cycled
@@ -123,3 +125,13 @@ def test_plan_reads_standard_input() -> None:
     status, shown = run(plan.command, "-f", "-", stdin=MANIFEST.format(name="piped", count=4))
     assert status == 0
     assert "default/piped" in shown
+
+
+def test_top_says_below_old_figures_that_nobody_answers_any_more() -> None:
+    record = {"metadata": {"namespace": "ns", "name": "a"}, "status": None}
+    problem = {"problem": {"reason": "InvalidSpec", "message": "no"}}
+    drawn = Console(width=80, file=StringIO(), record=True)
+    drawn.print(picture([record | problem], "connection refused"))
+    text = drawn.export_text()
+    assert "ns/a  InvalidSpec: no" in text
+    assert text.rstrip().endswith("no answer since: connection refused")

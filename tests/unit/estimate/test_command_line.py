@@ -16,7 +16,7 @@ SERVE = ("vllm", "serve", "deepseek-ai/DeepSeek-V4-Flash")
             ("python3", "-m", "sglang.launch_server"),
             ("--tp", "$(TP)", "--api-key", "$(KEY)"),
             {"TP": "4", "KEY": None},
-            ("python3", "-m", "sglang.launch_server", "--tp", "4", "--api-key", "$(KEY)"),
+            ("python3", "-m", "sglang.launch_server", "--tp", "4", "--api-key", "***"),
         ),
         (SERVE, ("--served-model-name=$$(X)",), {"X": "y"}, (*SERVE, "--served-model-name=$(X)")),
         (

@@ -82,6 +82,52 @@ def test_a_finding_is_told_when_it_is_new_and_once_for_its_reason() -> None:
     assert notices(after, after, ()) == ()
 
 
+def test_new_findings_of_one_cycle_are_one_event_that_names_each_once() -> None:
+    one, other = (Finding(reason=reason, message="why") for reason in ("NoPreStop", "NoLabel"))
+    before = replace(told(), findings=(Finding(reason="Old", message="known"),))
+    after = replace(told(), findings=(*before.findings, one, other, one))
+    (found,) = notices(before, after, ())
+    assert (found.warning, found.reason) == (True, "Findings")
+    assert found.note == "NoPreStop: why; NoLabel: why"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "events"),
+    [
+        (("Automatic", "Paused"), ["Paused"]),
+        (("Paused", "Automatic"), ["Automatic"]),
+        (("Blind", "Automatic"), []),
+        (("Automatic", "Blind"), []),
+        (("Paused", "RecommendOnly"), []),
+    ],
+    ids=" to ".join,
+)
+def test_scaling_that_is_turned_off_or_on_is_told_but_not_that_metrics_are_missing(
+    reasons: tuple[str, str], events: list[str]
+) -> None:
+    before, after = (scaling_is(reason) for reason in reasons)
+    assert [notice.reason for notice in notices(before, after, ())] == events
+
+
+def scaling_is(reason: str) -> Status:
+    made = told()
+    status = "True" if reason == "Automatic" else "False"
+    return replace(
+        made,
+        conditions=tuple(
+            replace(each, status=status, reason=reason) if each.type == "ScalingActive" else each
+            for each in made.conditions
+        ),
+    )
+
+
+def test_what_the_operator_may_not_do_is_no_event_of_any_object() -> None:
+    finding = Finding(reason="NodesNotReadable", message="nodes are not read")
+    after = replace(told(), findings=(finding,))
+    assert notices(told(), after, ()) == ()
+    assert notices(None, after, ()) == ()
+
+
 def test_a_problem_keeps_the_time_since_when_it_is_one() -> None:
     first = problem_document({}, generation=3, reason="InvalidSpec", message="no", now=0.0)
     (condition,) = first["conditions"]

@@ -79,6 +79,11 @@ def hindered(reason: str) -> Observation:
         (observation([*serving(1), silent("s")]), "MetricsAvailable", ("False", "TooFewFresh")),
         (observation([silent("s")]), "MetricsAvailable", ("False", "TooFewFresh")),
         (observation(()), "MetricsAvailable", ("Unknown", "NoReadyReplica")),
+        (
+            replace(observation(()), metrics_problem="no Prometheus is named"),
+            "MetricsAvailable",
+            ("False", "SourceNotConfigured"),
+        ),
         (observation(serving(2)), "ScalingActive", ("True", "Automatic")),
         (observation([*serving(1), silent("s")]), "ScalingActive", ("False", "Blind")),
         (

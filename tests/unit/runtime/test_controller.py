@@ -110,6 +110,8 @@ class _Replica:
         self.takes_seconds = 0.0
         self.ended: list[tuple[str, str | None]] = []
         self.settled: list[str | None] = []
+        self.beside: list[str] = []
+        self.beside_defect: Exception | None = None
         self.stopping = asyncio.Event()
         self.registry = CollectorRegistry()
         self.deployment_store: Store[str] = Store()
@@ -131,6 +133,7 @@ class _Replica:
                 reconciles=self,
                 reflector=ReflectorMetrics(self.registry).of,
             ),
+            beside=self._beside,
             settle=self._settle,
         )
         self.controller.follow(
@@ -156,6 +159,16 @@ class _Replica:
 
     async def _settle(self) -> None:
         self.settled.append(self.lease.holder)
+
+    async def _beside(self) -> None:
+        self.beside.append("began")
+        try:
+            await self.clock.sleep(5.0)
+            if self.beside_defect is not None:
+                raise self.beside_defect
+            await self.clock.sleep(1e9)
+        finally:
+            self.beside.append("ended")
 
 
 def _owners(transition: Transition[str]) -> list[ObjectKey]:
@@ -360,3 +373,44 @@ async def test_a_defect_in_the_timer_of_the_queue_is_raised(
     with pytest.raises(ExceptionGroup) as caught:
         one.running.result()
     assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
+
+
+async def test_what_runs_beside_the_work_runs_while_this_one_leads_and_no_longer(
+    clock: FakeClock, lease: _Lease
+) -> None:
+    one = _Replica("one", lease, clock)
+    await clock.advance(1.0)
+    two = _Replica("two", lease, clock)
+    await clock.advance(30.0)
+    assert (one.beside, two.beside) == (["began"], [])
+    await _stop(one)
+    await clock.advance(2.0)
+    assert (one.beside, two.beside) == (["began", "ended"], ["began"])
+    assert one.running.exception() is None
+    await _stop(two)
+
+
+async def test_what_runs_beside_the_work_does_not_wait_for_what_is_not_listed(
+    clock: FakeClock, lease: _Lease
+) -> None:
+    one = _Replica("one", lease, clock)
+    one.pods.listable.clear()
+    await clock.advance(1.0)
+    assert (one.runs, one.beside) == ([], ["began"])
+    await _stop(one)
+    assert one.beside == ["began", "ended"]
+
+
+async def test_a_defect_beside_the_work_lets_work_end_and_is_raised(
+    clock: FakeClock, lease: _Lease
+) -> None:
+    one = _Replica("one", lease, clock)
+    one.takes_seconds = 8.0
+    one.beside_defect = KeyError("a defect")
+    await clock.advance(7.0)
+    assert not one.running.done()
+    await clock.advance(1.0)
+    with pytest.raises(ExceptionGroup) as caught:
+        one.running.result()
+    assert [type(error) for error in caught.value.exceptions] == [KeyError]
+    assert (one.ended, lease.holder) == ([("flash", "one"), ("pro", "one")], None)
