@@ -29,7 +29,7 @@ from v4operator.model.forecast import (
     ReplicaForecast,
     ThroughputVerdict,
 )
-from v4operator.model.hbm import HbmReport, HbmVerdict
+from v4operator.model.hbm import Finding, HbmReport, HbmVerdict
 from v4operator.model.layout import Layout
 from v4operator.model.memory import PolicyMemory
 from v4operator.model.observation import Observation, ReplicaObservation
@@ -137,12 +137,18 @@ def observation(
     *,
     now: float = START,
     desired: int | None = -1,
+    findings: tuple[Finding, ...] = (),
     **of: Any,
 ) -> Observation:
     """`desired` is the number of replicas unless it is given; `of` are fields of the deployment."""
     held = tuple(replicas)
     count = len(held) if desired == -1 else desired
-    workload = Workload(desired=count, version="7", replicas=tuple(r.replica for r in held))
+    workload = Workload(
+        desired=count,
+        version="7",
+        replicas=tuple(r.replica for r in held),
+        findings=findings,
+    )
     return Observation(now=now, deployment=deployment(**of), workload=workload, replicas=held)
 
 

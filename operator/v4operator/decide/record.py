@@ -63,7 +63,8 @@ def _inputs(situation: Situation) -> Iterator[Input]:
 
 def _demand_inputs(situation: Situation) -> Iterator[Input]:
     demand, age = situation.forecast.demand, _oldest_seconds(situation)
-    source = "work arriving over one replica's work at the objective"
+    seen = "the last polls, a step" if demand.surging else "the last minutes"
+    source = f"work arriving in {seen} over one replica's work at the objective"
     now = demand.now_replicas if demand.computable else None
     ahead = demand.horizon_replicas if demand.computable else None
     yield Input(name="demand", value=now, unit="replicas", age_seconds=age, source=source)
@@ -80,6 +81,14 @@ def _demand_inputs(situation: Situation) -> Iterator[Input]:
         unit="replicas",
         age_seconds=age,
         source="present demand" if situation.blind else "higher of both",
+    )
+    yield Input(
+        name="spread of unforeseen growth",
+        value=demand.spread_ratio,
+        unit="ratio",
+        age_seconds=None,
+        source=f"a prior of two public traces and {minutes(demand.spread_seconds)} of own"
+        " forecast errors",
     )
 
 

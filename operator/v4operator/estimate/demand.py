@@ -7,13 +7,14 @@ token * prompt tokens` seconds of a replica. Whether to act on it is `decide`'s 
 from collections.abc import Sequence
 from math import exp, hypot, sqrt
 
-from v4operator.estimate.growth import PRIOR_SPREAD
+from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
 from v4operator.estimate.price import Price
+from v4operator.estimate.surge import surging_requests
 from v4operator.estimate.throughput import quantile
 from v4operator.estimate.traffic import traffic_of, work_of
 from v4operator.model.deployment import Objectives
 from v4operator.model.forecast import Demand
-from v4operator.model.learned import FleetSample
+from v4operator.model.learned import FleetSample, Growth
 from v4operator.model.observation import (
     GatewayObservation,
     Interval,
@@ -54,6 +55,8 @@ _EXCESS_RATIO = 0.1
 _EXCESS_SHARE = 0.4
 _EXCESS_REPLICAS = 0.25
 
+_NOTHING_LEARNED = Growth()
+
 # With more silent replicas than this the fleet is not seen (two thirds must be fresh).
 _MOST_SILENT_SHARE = 1.0 / 3.0
 
@@ -63,11 +66,14 @@ _YOUNG_SECONDS = 120.0
 
 
 def sample_of(observation: Observation) -> FleetSample | None:
-    """Sums over the fresh ready replicas of the last minute; `None` if none gives a decode rate."""
+    """Sums over the fresh ready replicas of the last minute; `None` if none gives a decode rate.
+
+    Of one that has no minute yet, what there is of it: two readings tell a rate.
+    """
     minutes = [
-        r.recent
+        seen
         for r in observation.fresh
-        if r.recent is not None and r.recent.decode_tokens_per_second is not None
+        if (seen := _lately(r)) is not None and seen.decode_tokens_per_second is not None
     ]
     if not minutes:
         return None
@@ -95,40 +101,65 @@ def demand(
     batch_limit: float,
     trend: float,
     horizon_seconds: float,
-    spread: float = PRIOR_SPREAD,
+    growth: Growth = _NOTHING_LEARNED,
     peak: float = 0.0,
+    recent_peak: float = 0.0,
 ) -> Demand:
     """The demand now and at the horizon; where too little is seen it says so, and tells that part.
 
     now = arriving work + backlog + one replica for each ready one that is silent.
-    horizon = the same, with the arriving work grown by the trend, and an allowance for fluctuation;
-    or with room for growth that nothing announces; or with a share of the `peak` of the last hours.
+    horizon = the highest of: the arriving work grown by the trend, and an allowance for
+    fluctuation; the same ungrown, with the backlog; the arriving work, or the `recent_peak` of the
+    last minutes, with room for growth that nothing announces; a share of the `peak` of the last
+    hours. A backlog is such growth that has come, so that it takes of the room and is not added.
     """
     sample = sample_of(observation)
     reason = _blind(observation, sample)
     if sample is None:
         return _nothing_seen(reason, horizon_seconds)
-    level = work_of(traffic_of(sample, history), price)
+    mean = work_of(traffic_of(sample, history), price)
+    level = max(mean, _surge(observation, history, price, mean))
+    spread = spread_of(growth)
+    held = max(level, recent_peak)
     grown = _grown(level, trend, horizon_seconds)
+    backlog = _backlog(observation, price, level, batch_limit)
     foreseen = max(
         grown + allowance(grown, price, objectives),
-        level + reserve(level, price, objectives, observation.gateway, spread),
+        level + allowance(level, price, objectives) + backlog,
+        held + reserve(held, price, objectives, observation.gateway, spread),
         _RETURNING_SHARE * peak,
     )
     silent = _silent(observation, sample)
-    held = silent + _backlog(observation, price, level, batch_limit)
     return Demand(
         computable=reason is None,
         reason=reason,
-        now_replicas=level + held,
-        horizon_replicas=foreseen + held,
+        now_replicas=level + backlog + silent,
+        horizon_replicas=foreseen + silent,
         horizon_seconds=horizon_seconds,
         trend_replicas_per_second=trend,
         decode_tokens_per_second=sample.decode_tokens_per_second,
         prefill_tokens_per_second=sample.prefill_tokens_per_second,
         waiting_requests=sample.waiting,
         silent_replicas=silent,
+        spread_ratio=spread,
+        spread_seconds=growth.seconds,
+        surging=level > mean,
     )
+
+
+def _surge(
+    observation: Observation, history: Sequence[FleetSample], price: Price, mean: float
+) -> float:
+    """Replicas that a step takes which breaks with the `mean` of the last minutes; 0 without."""
+    each = price.request_seconds
+    if each <= 0.0:
+        return 0.0
+    return each * (surging_requests(observation, history, mean / each) or 0.0)
+
+
+def _lately(replica: ReplicaObservation) -> Interval | None:
+    """The last minute of a replica, or the longest stretch that was seen of it."""
+    return replica.recent or (replica.newest[-1] if replica.newest else None)
 
 
 def foreseen_ratio(level: float, *, trend: float, peak: float, horizon_seconds: float) -> float:
@@ -189,7 +220,7 @@ def _blind(observation: Observation, sample: FleetSample | None) -> str | None:
     if ready == 0:
         return "no replica is ready"
     if sample is None:
-        return "no fresh replica has a minute of decode counts yet"
+        return "no fresh replica has two readings of its decode counts yet"
     silent = _silent(observation, sample)
     if silent > _MOST_SILENT_SHARE * ready:
         return f"{silent} of {ready} ready replicas give no fresh decode counts"
@@ -198,7 +229,9 @@ def _blind(observation: Observation, sample: FleetSample | None) -> str | None:
 
 def _silent(observation: Observation, sample: FleetSample) -> int:
     """Ready replicas that are not seen, besides those too young to have a minute of counts yet."""
-    young = sum(1 for r in observation.ready if r.recent is None and _is_young(r, observation.now))
+    young = sum(
+        1 for r in observation.ready if _lately(r) is None and _is_young(r, observation.now)
+    )
     return max(0, len(observation.ready) - sample.replicas - young)
 
 
@@ -229,9 +262,10 @@ def _backlog(observation: Observation, price: Price, level: float, batch_limit: 
     """
     surplus = _outside(observation)
     for replica in observation.fresh:
-        if replica.recent is not None:
-            running = replica.recent.running_mean or 0.0
-            surplus += max(0.0, running - batch_limit) + (replica.recent.waiting_mean or 0.0)
+        seen = _lately(replica)
+        if seen is not None:
+            surplus += max(0.0, (seen.running_mean or 0.0) - batch_limit)
+            surplus += seen.waiting_mean or 0.0
     return min(surplus * price.request_seconds / _CLEAR_SECONDS, max(level, 1.0))
 
 

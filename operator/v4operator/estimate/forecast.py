@@ -19,12 +19,16 @@ from v4operator.estimate.efficiency import judge
 from v4operator.estimate.evidence import BLOCK_SECONDS, Flow
 from v4operator.estimate.fleet import FleetView, fleet_throughput
 from v4operator.estimate.foresight import foresee, horizon_seconds
-from v4operator.estimate.growth import spread_of
 from v4operator.estimate.kv_demand import KvDemand, excess_finding, excess_since, kv_demand
 from v4operator.estimate.live_hbm import calibrated
 from v4operator.estimate.mix import mix_of
 from v4operator.estimate.price import Price, price_of
-from v4operator.estimate.reference import extend, extend_accept_length, new_reference
+from v4operator.estimate.reference import (
+    extend,
+    extend_accept_length,
+    extend_level,
+    new_reference,
+)
 from v4operator.estimate.startup import time_to_ready, watch
 from v4operator.estimate.throughput import (
     capacity,
@@ -166,6 +170,7 @@ def _close(
         remembered = remembered_share(BLOCK_SECONDS, _HALF_LIFE_SECONDS)
         sizing = learn(sizing, judgement.samples, remembered=remembered)
         reference = extend(reference, judgement.reference_samples, BLOCK_SECONDS)
+    reference = extend_level(reference, judgement.replicas, judgement.log_ratios, BLOCK_SECONDS)
     reference = extend_accept_length(reference, judgement.accept_lengths, BLOCK_SECONDS)
     history = tuple(s for s in learned.history if s.time > now - _HISTORY_SECONDS)
     if sample is not None:
@@ -221,8 +226,14 @@ def _outcome(cycle: _Cycle, hbm: HbmReport, prior: PerformanceProfile | None) ->
             batch_limit=cycle.capacity.sequences,
             trend=cycle.learned.trend_replicas_per_second,
             peak=highest(cycle.learned.peaks, cycle.price),
+            # within one shrink window nobody has gone for good
+            recent_peak=highest(
+                cycle.learned.peaks,
+                cycle.price,
+                since=cycle.observation.now - deployment.scaling.shrink_window_seconds,
+            ),
             horizon_seconds=horizon_seconds(cycle.learned, deployment),
-            spread=spread_of(cycle.learned.growth),
+            growth=cycle.learned.growth,
         ),
         start_up_seconds=start.seconds,
         start_up_source=start.source,

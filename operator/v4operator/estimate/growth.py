@@ -22,6 +22,10 @@ PRIOR_SPREAD = 0.25
 # that day 99.2 % of requests keep their objective so; a prior of two hours left 98.4 %.
 _PRIOR_SECONDS = 86400.0
 
+# Only calm takes a day to be believed. Errors that are larger than the prior speak for themselves,
+# and for them the prior counts like two hours: some fifteen start-ups.
+_ALARM_SECONDS = 7200.0
+
 # Traffic repeats itself by the day and by the week: half of what a week taught holds for the next.
 _HALF_LIFE_SECONDS = 7.0 * 86400.0
 
@@ -36,9 +40,17 @@ _NEAR_SECONDS = 30.0
 
 
 def spread_of(growth: Growth) -> float:
-    """Standard deviation of the logarithm of unforeseen growth over one horizon."""
-    weight = _PRIOR_SECONDS + growth.seconds
-    return sqrt((_PRIOR_SECONDS * PRIOR_SPREAD**2 + growth.square_seconds) / weight)
+    """Standard deviation of the logarithm of unforeseen growth over one horizon.
+
+    Quick to rise and slow to fall: room that was missing fails requests, room to spare only costs.
+    """
+    return max(_believed(growth, _PRIOR_SECONDS), _believed(growth, _ALARM_SECONDS))
+
+
+def _believed(growth: Growth, prior_seconds: float) -> float:
+    """Root mean square of the errors and of a prior that counts like so many seconds of them."""
+    squares = prior_seconds * PRIOR_SPREAD**2 + growth.square_seconds
+    return sqrt(squares / (prior_seconds + growth.seconds))
 
 
 def expected(

@@ -6,6 +6,7 @@ How many replicas that takes is a matter of today's prices, how much of a peak i
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 from v4operator.estimate.price import Price
 from v4operator.model.learned import FleetSample, Traffic
@@ -26,6 +27,9 @@ _RUSH_SECONDS = 120.0
 _SPAN_WINDOWS = 12.0
 _STRETCH_WINDOWS = 0.5
 
+
+# Of the running requests' work, in the mean, that much is still to be done.
+_HALF_DONE = 0.5
 
 # A gauge that was once at 1 within the minute has a mean below this: nothing runs then.
 _RUNNING = 0.5
@@ -60,18 +64,25 @@ def series(history: Sequence[FleetSample], price: Price) -> list[float]:
 
 def traffic_of(sample: FleetSample, history: Sequence[FleetSample]) -> Traffic:
     """What comes in at present, from the newest sample and those before it (oldest first)."""
-    served = [sample, *_neighbour(sample, history)]
+    neighbour = _neighbour(sample, history)
+    served = [sample, *neighbour]
     return Traffic(
         time=sample.time,
         requests_per_second=_requests(sample, history),
         decode_tokens_per_second=_mean([s.decode_tokens_per_second for s in served]),
         prefill_tokens_per_second=_mean([s.prefill_tokens_per_second for s in served]),
+        cleared_requests_per_second=_cleared(sample, neighbour),
     )
 
 
 def work_of(traffic: Traffic, price: Price) -> float:
-    """Replicas that this traffic takes: what is served, or what the arrivals ask, if more."""
+    """Replicas that this traffic takes: what is served, or what the arrivals ask, if more.
+
+    Of what is served only that which has come meanwhile: new replicas work off what the old ones
+    could not, and taking that for demand would have a step answered twice.
+    """
     served = price.replicas(traffic.decode_tokens_per_second, traffic.prefill_tokens_per_second)
+    served = max(0.0, served - traffic.cleared_requests_per_second * price.request_seconds)
     if traffic.requests_per_second is None:
         return served
     return max(served, traffic.requests_per_second * price.request_seconds)
@@ -96,9 +107,9 @@ def remembered(
     return (*kept[:-1], replace(present, time=last.time))
 
 
-def highest(peaks: Sequence[Traffic], price: Price) -> float:
-    """The most that any of them takes today, in replicas; 0 without any."""
-    return max((work_of(peak, price) for peak in peaks), default=0.0)
+def highest(peaks: Sequence[Traffic], price: Price, *, since: float = -inf) -> float:
+    """The most that any stretch begun after `since` takes today, in replicas; 0 without any."""
+    return max((work_of(peak, price) for peak in peaks if peak.time > since), default=0.0)
 
 
 def _requests(sample: FleetSample, history: Sequence[FleetSample]) -> float | None:
@@ -120,6 +131,15 @@ def _held_back(sample: FleetSample, before: FleetSample | None) -> float:
     if sample.lost_total is not None and before.lost_total is not None:
         more += max(0.0, sample.lost_total - before.lost_total)
     return max(0.0, more) / (sample.time - before.time)
+
+
+def _cleared(sample: FleetSample, neighbour: tuple[FleetSample, ...]) -> float:
+    """Requests a second by which there are fewer than the minute before; a running one is half."""
+    if not neighbour:
+        return 0.0
+    (before,) = neighbour
+    fewer = before.waiting - sample.waiting + _HALF_DONE * (before.running - sample.running)
+    return max(0.0, fewer) / (sample.time - before.time)
 
 
 def _neighbour(sample: FleetSample, history: Sequence[FleetSample]) -> tuple[FleetSample, ...]:

@@ -64,7 +64,10 @@ class Demand:
     `now_replicas` is the present demand (0.5 = half a replica), `horizon_replicas` the demand at
     `now + horizon_seconds`. Both hold one replica for each of the `silent_replicas`: a ready one
     that is not seen counts as fully loaded. `computable` is false where too little was seen;
-    `reason` says why, and the figures then tell of the part that was.
+    `reason` says why, and the figures then tell of the part that was. `spread_ratio` is the spread
+    of unforeseen growth (of its logarithm) that the reserve comes from, `spread_seconds` how much
+    of the fleet's own evidence is in it; `surging` that the last polls break with the minutes
+    before, and tell the demand.
     """
 
     computable: bool
@@ -77,6 +80,9 @@ class Demand:
     prefill_tokens_per_second: float
     waiting_requests: float
     silent_replicas: int = 0
+    spread_ratio: float | None = None
+    spread_seconds: float = 0.0
+    surging: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

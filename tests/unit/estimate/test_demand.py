@@ -1,15 +1,16 @@
 from dataclasses import replace
 
 import pytest
-from tests.plant import DEPLOYMENT, FLASH, replica_with
+from tests.plant import DEPLOYMENT, FLASH, interval, replica_with
 
 from v4operator.estimate.calibration import fit_from_prior
 from v4operator.estimate.demand import allowance, demand, reserve, sample_of
+from v4operator.estimate.growth import spread_of
 from v4operator.estimate.price import Price, price_of
 from v4operator.estimate.throughput import capacity
 from v4operator.estimate.traffic import arriving_replicas
 from v4operator.model.forecast import Demand, Mix
-from v4operator.model.learned import FleetSample
+from v4operator.model.learned import FleetSample, Growth
 from v4operator.model.observation import Observation, ReplicaObservation, Workload
 
 PRICE = Price(  # a replica works 0.9 of its time; a request of 1000 + 500 tokens takes 0.36 s
@@ -128,7 +129,7 @@ def test_a_replica_that_has_just_become_ready_is_not_taken_for_silent() -> None:
         ),
         pytest.param(
             [replace(replica_with("a", NOW), recent=None)],
-            "no fresh replica has a minute of decode counts yet",
+            "no fresh replica has two readings of its decode counts yet",
             id="no window yet",
         ),
     ],
@@ -228,3 +229,52 @@ def test_prompt_tokens_stand_in_for_computed_ones_that_are_not_told() -> None:
     found = sample_of(observation(replica_with("a", NOW, prefill=None, prompt=700.0)))
     assert found is not None
     assert found.prefill_tokens_per_second == 700.0
+
+
+def polling(name: str, arrived: float, **figures: float) -> ReplicaObservation:
+    """A replica whose last poll shows so many arrivals a second, whatever the minute shows."""
+    replica = replica_with(name, NOW, **figures)
+    poll = replace(interval(NOW - 5.0, NOW, **figures), arrived_requests_per_second=arrived)
+    return replace(replica, newest=(poll,))
+
+
+def test_a_step_of_the_last_poll_is_the_level_before_the_minute_shows_it() -> None:
+    calm = forecast_demand(observation(polling("a", 2.0, decode=750.0, first=2.0)))
+    risen = forecast_demand(observation(polling("a", 20.0, decode=750.0, first=2.0)))
+    assert (calm.surging, risen.surging) == (False, True)
+    assert risen.now_replicas == pytest.approx((20.0 - 2.0) * PRICE.request_seconds)
+
+
+def test_two_readings_tell_the_demand_of_a_replica_without_a_minute() -> None:
+    whole = forecast_demand(observation(polling("a", 2.0)))
+    fresh = forecast_demand(observation(replace(polling("a", 2.0), recent=None)))
+    assert fresh == whole
+
+
+def test_a_backlog_takes_of_the_reserve_and_is_not_added_to_it() -> None:
+    calm = observation(replica_with("a", NOW, decode=750.0))
+    some = observation(replica_with("a", NOW, decode=750.0, waiting=50.0))
+    many = observation(replica_with("a", NOW, decode=750.0, waiting=600.0))
+    without, little, much = (forecast_demand(seen) for seen in (calm, some, many))
+    assert little.now_replicas > without.now_replicas
+    assert little.horizon_replicas == without.horizon_replicas
+    spare = allowance(without.now_replicas, PRICE, DEPLOYMENT.objectives)
+    assert much.horizon_replicas == pytest.approx(much.now_replicas + spare)
+
+
+def test_the_demand_tells_the_spread_and_how_much_is_known_of_it() -> None:
+    known = Growth(seconds=86400.0, square_seconds=0.0)
+    seen = observation(replica_with("a", NOW))
+    found = demand(
+        seen,
+        (),
+        PRICE,
+        DEPLOYMENT.objectives,
+        batch_limit=50.0,
+        trend=0.0,
+        horizon_seconds=480.0,
+        growth=known,
+    )
+    assert found.spread_ratio == spread_of(known)
+    assert found.spread_seconds == 86400.0
+    assert found.horizon_replicas < forecast_demand(seen).horizon_replicas

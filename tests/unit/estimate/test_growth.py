@@ -164,3 +164,11 @@ def test_the_spread_stays_bounded_whatever_comes(came: list[float], ratio: float
         history = (*history, present)
     assert 0.0 < spread_of(growth) <= 2**0.5 * log(2.0)
     assert len(growth.expectations) <= 3
+
+
+def test_a_bursty_service_is_believed_within_hours_and_a_calm_one_after_a_day() -> None:
+    hours = 4.0 * 3600.0
+    assert spread_of(lived(hours, 0.4)) == pytest.approx(
+        ((7200.0 * PRIOR_SPREAD**2 + hours * 0.32) / (7200.0 + hours)) ** 0.5
+    )
+    assert spread_of(lived(hours, 0.0)) > 0.9 * PRIOR_SPREAD

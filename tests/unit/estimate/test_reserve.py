@@ -19,7 +19,9 @@ NOW = 10_000.0
 QUIET = GatewayObservation(waiting_requests=0.0, lost_total=0.0)
 
 
-def found(gateway: GatewayObservation | None, peak: float = 0.0) -> Demand:
+def found(
+    gateway: GatewayObservation | None, peak: float = 0.0, recent_peak: float = 0.0
+) -> Demand:
     replicas = tuple(replica_with(n, NOW, decode=750.0, first=1.5, prefill=0.0) for n in "ab")
     workload = Workload(desired=2, version="1", replicas=tuple(r.replica for r in replicas))
     seen = Observation(
@@ -34,6 +36,7 @@ def found(gateway: GatewayObservation | None, peak: float = 0.0) -> Demand:
         trend=0.0,
         horizon_seconds=480.0,
         peak=peak,
+        recent_peak=recent_peak,
     )
 
 
@@ -78,3 +81,13 @@ def test_what_waits_at_the_gateway_is_cleared_within_five_minutes() -> None:
     assert waiting.waiting_requests == pytest.approx(300.0)
     more = waiting.now_replicas - found(QUIET).now_replicas
     assert more == pytest.approx(300.0 * PRICE.request_seconds / 300.0)
+
+
+@pytest.mark.parametrize("gateway", [None, QUIET], ids=["without a gateway", "with one"])
+def test_the_reserve_stands_on_the_busiest_of_the_last_minutes(
+    gateway: GatewayObservation | None,
+) -> None:
+    now = found(gateway).now_replicas
+    kept = 2.0 * now + reserve(2.0 * now, PRICE, DEPLOYMENT.objectives, gateway)
+    assert found(gateway, recent_peak=2.0 * now).horizon_replicas == pytest.approx(kept)
+    assert found(gateway, recent_peak=0.5 * now) == found(gateway)

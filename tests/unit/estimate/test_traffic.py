@@ -125,3 +125,34 @@ def test_the_memory_is_bounded_and_never_below_the_newest_stretch(rates: list[fl
         peaks = remembered(peaks, (newest,), PRICE, WINDOW)
     assert len(peaks) <= 24
     assert highest(peaks, PRICE) >= work_of(traffic_of(newest, ()), PRICE)
+
+
+def test_what_new_replicas_work_off_is_not_taken_for_demand() -> None:
+    before = sample(NOW - 60.0, running=320.0, waiting=30.0)
+    now = sample(running=20.0, waiting=0.0, decode_tokens_per_second=6000.0)
+    cleared = traffic_of(now, (before,))
+    assert cleared.cleared_requests_per_second == pytest.approx((30.0 + 300.0 / 2.0) / 60.0)
+    level = replace(cleared, cleared_requests_per_second=0.0)
+    assert work_of(cleared, PRICE) == pytest.approx(
+        work_of(level, PRICE) - 3.0 * PRICE.request_seconds
+    )
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param((), id="no minute before"),
+        pytest.param((sample(NOW - 60.0, running=5.0),), id="it fills up"),
+    ],
+)
+def test_where_nothing_is_worked_off_all_that_is_served_is_demand(
+    history: tuple[FleetSample, ...],
+) -> None:
+    assert traffic_of(sample(), history).cleared_requests_per_second == 0.0
+
+
+def test_only_stretches_begun_since_a_time_count_where_one_is_given() -> None:
+    peaks = tuple(traffic_of(sample(t, first=r), ()) for t, r in ((100.0, 9.0), (700.0, 5.0)))
+    assert highest(peaks, PRICE) == pytest.approx(9.0 * PRICE.request_seconds)
+    assert highest(peaks, PRICE, since=100.0) == pytest.approx(5.0 * PRICE.request_seconds)
+    assert highest(peaks, PRICE, since=700.0) == 0.0

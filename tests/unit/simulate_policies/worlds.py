@@ -37,6 +37,7 @@ class Figures:
     finished_total: float = 0.0
     finished_decode_tokens_total: float = 0.0
     retractions_total: float = 0.0
+    accept_length: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
