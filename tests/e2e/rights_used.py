@@ -49,9 +49,9 @@ def used(entries: Iterable[AuditEntry]) -> frozenset[Right]:
         right
         for entry in entries
         if entry.user.endswith(f":{_ACCOUNT}")
-        and entry.resource  # discovery is everybody's
+        and entry.resource
+        and entry.group in groups
         and entry.status != HTTPStatus.FORBIDDEN
-        if entry.resource and entry.group in groups
         for right in _needed(entry)
     )
 

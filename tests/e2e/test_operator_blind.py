@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
@@ -79,6 +80,16 @@ def is_blind_still(plane: ControlPlane, namespace: str) -> bool:
     return bool(active["reason"] == "Blind" and active["observedGeneration"] == generation)
 
 
+def until_told(plane: ControlPlane, namespace: str, what: str) -> dict[str, Any]:
+    """The condition once it names that; before, it says what was wrong at the poll before."""
+
+    def look() -> dict[str, Any] | None:
+        found = condition_of(status_of(plane, namespace, NAME), "MetricsAvailable")
+        return found if what in found.get("message", "") else None
+
+    return eventually(look, what=f"the condition names {what!r}", limit_seconds=LIMIT)
+
+
 UNREADABLE: Mapping[str, tuple[Metrics, int, str]] = {
     "all-lost": (Metrics.LOST, PORT, "503"),
     "all-wedged": (Metrics.WEDGED, PORT, "no whole answer"),
@@ -105,10 +116,9 @@ def test_without_figures_nothing_shrinks_and_the_condition_says_what_is_wrong(
     for pod in engines.serving:
         engines.metrics(pod, worth)
     set_spec(plane, namespace, {"engine": {"metrics": {"port": port}}})
-    found = until_reason(plane, namespace, "MetricsAvailable", "TooFewFresh")
-    assert found["status"] == "False"
+    found = until_told(plane, namespace, named)
+    assert (found["status"], found["reason"]) == ("False", "TooFewFresh")
     assert re.match(r"[01] of 3 ready replicas have fresh metrics; ", found["message"])
-    assert named in found["message"]
     assert until_reason(plane, namespace, "ScalingActive", "Blind")["status"] == "False"
     set_least(plane, namespace, 1)
     eventually(

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
 from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
 from tests.e2e.operator_fleets import (
+    ACCOUNT,
     ADOPTED,
     LIMIT,
     NAME,
@@ -26,6 +28,7 @@ from tests.e2e.resource import apply, collection, create, install_definition
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
+ROUTABLE_LABEL = "v4serving.dev/routable"
 PACE = {"shrinkWindow": "10s", "drainTimeout": "60s"}
 
 
@@ -76,6 +79,14 @@ def test_a_manifest_that_is_applied_again_undoes_no_scale_with_replicas_or_witho
         assert count_of(plane, namespace) == 3
     assert asked_counts(plane, namespace) == asked
     assert len(plane.get(deployments(namespace))["items"]) == 1
+    assert answers_to_applies(plane, namespace) == [HTTPStatus.CREATED]
+
+
+def answers_to_applies(plane: ControlPlane, namespace: str) -> list[int]:
+    """Of the API server, each time that the operator applied its Deployment."""
+    user = f"system:serviceaccount:{namespace}:{ACCOUNT}"
+    mine = (entry for entry in plane.audit() if entry.user == user and entry.verb == "patch")
+    return [e.status for e in mine if (e.resource, e.subresource) == ("deployments", "")]
 
 
 def test_a_count_that_is_taken_out_of_the_manifest_leaves_the_workload_as_it_is(
@@ -132,6 +143,11 @@ def test_an_autoscaler_with_other_bounds_on_the_target_is_named_and_not_fought(
     assert len(asked) >= 3
     assert max(asked) < 4
     until_generation_is_seen(plane, namespace)
+    eventually(
+        lambda: len(routed(plane, namespace)) == 4,
+        what="the replica that was being drained is served again",
+        limit_seconds=LIMIT,
+    )
     assert asked_counts(plane, namespace) == asked
     assert count_of(plane, namespace) == 4
     assert engines.cut == 0
@@ -154,6 +170,13 @@ def test_an_autoscaler_on_the_resource_itself_sets_the_count_in_recommend(
     until_count(plane, namespace, 3, "the count of the autoscaler is carried out")
     until_fresh(plane, namespace, 3)
     assert asked_counts(plane, namespace) == [3]
+
+
+def routed(plane: ControlPlane, namespace: str) -> list[str]:
+    """Pods that no label keeps out of routing."""
+    pods = plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    labels = {pod["metadata"]["name"]: pod["metadata"]["labels"] for pod in pods}
+    return [name for name, held in labels.items() if held.get(ROUTABLE_LABEL) != "false"]
 
 
 def post_autoscaler(

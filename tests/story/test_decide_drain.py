@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.fleets import START, WINDOW, World, demand, reading, replica, scaling, settled, silent
 
 from v4operator.model.deployment import ScalingMode
+from v4operator.model.hbm import Finding
 from v4operator.model.memory import Drain, PolicyMemory
 from v4operator.model.observation import ReplicaObservation
 from v4operator.model.replica import Phase
@@ -152,6 +153,17 @@ def test_pausing_in_the_middle_of_a_drain_puts_the_victim_back() -> None:
     assert world.step().restore == "flash-0"
     assert world.step().reason == "Paused"
     assert world.desired == 4
+
+
+def test_a_contest_that_is_lost_in_the_middle_of_a_drain_puts_the_victim_back() -> None:
+    world = shrinking()
+    world.step()
+    lost = Finding(reason="ScalingContested", message="an HPA writes the count")
+    world.of = {"findings": (lost,)}
+    assert world.step().restore == "flash-0"
+    assert victim(world).replica.routable
+    decision = world.step()
+    assert (decision.reason, decision.restore, world.desired) == ("ScalingContested", None, 4)
 
 
 def test_a_count_that_somebody_else_changed_ends_the_drain() -> None:

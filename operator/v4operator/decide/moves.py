@@ -139,6 +139,7 @@ _HANDS_OFF = {
     Reason.PAUSED: "scaling is paused",
     Reason.RECOMMEND_ONLY: "the mode is Recommend",
     Reason.NO_SCALE_TARGET: "nobody here can set the count",
+    Reason.SCALING_CONTESTED: "somebody else keeps setting the count",
 }
 
 
@@ -157,7 +158,11 @@ def _hands_off_reason(situation: Situation) -> Reason | None:
         return Reason.PAUSED
     if scaling.mode is ScalingMode.RECOMMEND:
         return Reason.RECOMMEND_ONLY
-    return Reason.NO_SCALE_TARGET if situation.observation.workload.desired is None else None
+    workload = situation.observation.workload
+    if workload.desired is None:
+        return Reason.NO_SCALE_TARGET
+    contested = Reason.SCALING_CONTESTED
+    return contested if any(f.reason == contested.value for f in workload.findings) else None
 
 
 def _shrink_reason(situation: Situation, *, serves: bool) -> Reason:

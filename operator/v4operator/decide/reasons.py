@@ -28,6 +28,7 @@ class Reason(StrEnum):
     RECOMMEND_ONLY = "RecommendOnly"
     PAUSED = "Paused"
     NO_SCALE_TARGET = "NoScaleTarget"
+    SCALING_CONTESTED = "ScalingContested"
 
     AT_MAXIMUM = "AtMaximum"
     AT_MINIMUM = "AtMinimum"
@@ -79,6 +80,10 @@ EXPLANATION: Mapping[Reason, str] = {
     Reason.RECOMMEND_ONLY: "scaling.mode is Recommend: the count is recommended, not written.",
     Reason.PAUSED: "scaling.paused is set: the count is recommended, not written.",
     Reason.NO_SCALE_TARGET: "The endpoints are given by address: nobody here can set a count.",
+    Reason.SCALING_CONTESTED: (
+        "Somebody else keeps setting the count: it is recommended, not written, until the spec"
+        " changes."
+    ),
     Reason.AT_MAXIMUM: "The demand asks for more than maxReplicas.",
     Reason.AT_MINIMUM: "The demand asks for less than minReplicas.",
     Reason.BLIND: (

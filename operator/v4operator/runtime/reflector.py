@@ -118,9 +118,8 @@ class Reflector(Generic[V]):
             if error is None and streak.failures == 0:
                 continue
             self._observer.failed()
-            self._failure = _reason(error)
             seconds = self._pause(error, streak.failures)
-            log.info("follow_again", resource=self.name, reason=_reason(error), seconds=seconds)
+            self._tell_failure(_reason(error), seconds, first=streak.failures <= 1)
             await self._clock.sleep(seconds)
 
     async def _turn(self) -> SourceError | None:
@@ -161,6 +160,7 @@ class Reflector(Generic[V]):
         self._take_over(views, unreadable)
         self._observer.listed(len(views))
         self.synced.set()
+        log.info("listed", resource=self.name, objects=len(views))
         return page.version
 
     async def _watch(self, version: str) -> None:
@@ -197,6 +197,12 @@ class Reflector(Generic[V]):
     def _tell(self, transition: Transition[V] | None) -> None:
         if transition is not None:
             self._on_transition(transition)
+
+    def _tell_failure(self, reason: str, seconds: float, *, first: bool) -> None:
+        """Logged when it begins and when it becomes another one: some last for good."""
+        if first or reason != self._failure:
+            log.info("follow_again", resource=self.name, reason=reason, seconds=seconds)
+        self._failure = reason
 
     def _tell_unreadable(self, event: Unreadable) -> None:
         """The last view stays: an object that cannot be read is there all the same. Said once."""

@@ -1,5 +1,6 @@
 """The chain as a whole, one case a line; how it goes on in time is told by the stories."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from v4operator.decide.decide import decide
 from v4operator.decide.reasons import EXPLANATION, VETO_REASONS, Reason
 from v4operator.model.deployment import ScalingMode
 from v4operator.model.forecast import Demand
-from v4operator.model.hbm import HbmVerdict
+from v4operator.model.hbm import Finding, HbmVerdict
 from v4operator.model.memory import PolicyMemory
 from v4operator.model.replica import Phase
 from v4operator.model.verdict import Action, Decision
@@ -52,6 +53,14 @@ def test_the_chain_reads_like_a_table(
 ) -> None:
     decision = decided(count, asked, scaling=scaling(**bounds))
     assert (decision.action, decision.desired, decision.reason) == expected
+
+
+def test_a_count_that_somebody_else_keeps_setting_is_recommended_and_not_asked_for() -> None:
+    contested = Finding(reason="ScalingContested", message="an HPA writes the count")
+    decision = decided(4, demand(9.0), findings=(contested,))
+    assert (decision.action, decision.desired, decision.wanted) == (Action.HOLD, 4, 9)
+    assert decision.reason == "ScalingContested"
+    assert decision.sentence.endswith("somebody else keeps setting the count")
 
 
 def test_the_sentence_carries_rounded_figures() -> None:
@@ -182,3 +191,21 @@ def test_every_reason_is_explained(reason: Reason) -> None:
 
 def test_every_veto_that_can_be_counted_is_a_reason_of_its_own() -> None:
     assert len(set(VETO_REASONS)) == len(VETO_REASONS) == 12
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"),
+    [
+        pytest.param(demand(2.5), "in the last minutes", id="as before"),
+        pytest.param(demand(2.5, surging=True), "in the last polls, a step", id="a step"),
+    ],
+)
+def test_the_inputs_tell_the_spread_its_evidence_and_what_the_demand_was_seen_in(
+    asked: Demand, seen: str
+) -> None:
+    told = replace(asked, spread_ratio=0.31, spread_seconds=7200.0)
+    inputs = {i.name: i for i in decided(3, told).inputs}
+    spread = inputs["spread of unforeseen growth"]
+    assert (spread.value, spread.unit) == (0.31, "ratio")
+    assert spread.source.endswith("120 min of own forecast errors")
+    assert seen in inputs["demand"].source

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from v4operator.runtime.ports import (
     Absent,
@@ -237,6 +238,20 @@ async def test_failures_in_a_row_are_waited_out_longer_each_time_up_to_half_a_mi
     assert not stage.reflector.synced.is_set()
     await stage.play(30.0)
     assert stage.reflector.synced.is_set()
+
+
+async def test_a_failure_is_told_when_it_begins_and_when_it_is_another_one(stage: _Stage) -> None:
+    refused = [SourceError("not allowed to list nodes") for _ in range(5)]
+    stage.resource.pages += [*refused, SourceError("connection refused"), *refused]
+    with capture_logs() as logs:
+        await stage.play(300.0)
+    told = [line.get("reason", "") for line in logs if line["event"] in {"follow_again", "listed"}]
+    assert told == [
+        "not allowed to list nodes",
+        "connection refused",
+        "not allowed to list nodes",
+        "",
+    ]
 
 
 async def test_a_server_that_came_back_without_its_history_is_listed_at_once(
