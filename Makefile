@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --no-compile --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test test-unit test-e2e test-cluster rig lint bench bench-policy dashboards format lock clean
+.PHONY: help demo demo-cluster test test-unit test-e2e test-cluster rig lint bench bench-alarms bench-policy dashboards format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,7 +27,7 @@ test-unit: $(VENV)/.dev ## lint, types, contracts, unit and property tests
 test-e2e: $(VENV)/.dev ## the tests on a real control plane only
 	@$(BIN)/python tests/run.py e2e
 
-test-cluster: $(VENV)/.dev ## scaling, failover and drain on a real control plane, in real time: ten minutes
+test-cluster: $(VENV)/.dev ## stories that take minutes each on a real control plane: scaling, drains, faults: half an hour
 	@$(BIN)/python tests/run.py cluster
 
 rig: $(VENV)/.dev ## build the control plane, Prometheus, Alertmanager and the drawing page for tests into the cache
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev ## measurements, as ratios side by side
 	@$(BIN)/python tests/bench/parser.py
 	@$(BIN)/python tests/bench/scrape.py
 	@$(BIN)/python tests/bench/exposition.py
+
+bench-alarms: $(VENV)/.dev ## false alarms and incidents on every truth of the simulator: hours (BENCH_FLAGS="--hours 24 --incidents 200")
+	@$(BIN)/python -m tests.bench.alarms $(BENCH_FLAGS)
 
 bench-policy: $(VENV)/.dev ## every policy in every scenario (TRACES=folder of trace files): hours, goes on where it stopped
 	@$(BIN)/python tests/bench/policy.py --resume --traces $(TRACES) $(BENCH_FLAGS)

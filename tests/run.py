@@ -57,8 +57,12 @@ CONTRACT = (
 )
 # A limit that ends what hangs, far above the two minutes that the longest takes on busy cores.
 PLANE = ("python", "-m", "pytest", "-q", "--timeout=600")
-# Driven by real time on a real plane: minutes each, so they are asked for by name.
-TIMED = tuple(f"tests/e2e/test_operator_{name}.py" for name in ("scales", "disturbed", "leads"))
+# Stories that take minutes each in real time: asked for by name (`make test-cluster`).
+_TIMED = (
+    *(f"operator_{name}" for name in ("scales", "drains", "blind", "shaken", "hbm", "restarts")),
+    *("operator_tells", "inhibition", "prometheus_same_decisions"),
+)
+TIMED = tuple(f"tests/e2e/test_{name}.py" for name in _TIMED)
 END_TO_END = (
     (
         "tests on a real control plane",

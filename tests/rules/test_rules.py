@@ -130,7 +130,7 @@ def test_summaries_hold_no_figures_and_descriptions_say_whose_they_are(alert: Al
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(30, "30s"), (300, "5m"), (5400, "90m"), (86_400, "1d"), (1.5, "1500ms"), (7.5, "7500ms")],
+    [(30, "30s"), (300, "5m"), (5400, "1h30m"), (86_400, "1d"), (1.5, "1s500ms"), (0.25, "250ms")],
 )
 def test_durations_are_spelled_as_promql_reads_them(seconds: float, text: str) -> None:
     assert spelled(seconds) == text

@@ -5,6 +5,7 @@ token * prompt tokens` seconds of a replica. Whether to act on it is `decide`'s 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, hypot, sqrt
 
 from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
@@ -68,15 +69,20 @@ _YOUNG_SECONDS = 120.0
 def sample_of(observation: Observation) -> FleetSample | None:
     """Sums over the fresh ready replicas of the last minute; `None` if none gives a decode rate.
 
-    Of one that has no minute yet, what there is of it: two readings tell a rate.
+    Of one that has no minute yet, what there is of it: two readings tell a rate. A replica that
+    became ready within that time counts for the share of it in which it served: what it took over
+    from the others stands in their means already.
     """
-    minutes = [
-        seen
-        for r in observation.fresh
-        if (seen := _lately(r)) is not None and seen.decode_tokens_per_second is not None
+    seen = [
+        (replica, interval)
+        for replica in observation.fresh
+        if (interval := _lately(replica)) is not None
+        and interval.decode_tokens_per_second is not None
     ]
-    if not minutes:
+    if not seen:
         return None
+    span = max(interval.seconds for _, interval in seen)
+    minutes = [_within(span, replica, interval, observation.now) for replica, interval in seen]
     return FleetSample(
         time=observation.now,
         replicas=len(minutes),
@@ -160,6 +166,26 @@ def _surge(
 def _lately(replica: ReplicaObservation) -> Interval | None:
     """The last minute of a replica, or the longest stretch that was seen of it."""
     return replica.recent or (replica.newest[-1] if replica.newest else None)
+
+
+def _within(span: float, replica: ReplicaObservation, interval: Interval, now: float) -> Interval:
+    """The rates of `interval` as means over `span` seconds, of which the replica served a part."""
+    ready_at = replica.replica.ready_at
+    if ready_at is None:
+        return interval
+    share = min(1.0, max(interval.seconds, now - ready_at) / span)
+    return replace(
+        interval,
+        decode_tokens_per_second=_times(share, interval.decode_tokens_per_second),
+        prefill_tokens_per_second=_times(share, interval.prefill_tokens_per_second),
+        prompt_tokens_per_second=_times(share, interval.prompt_tokens_per_second),
+        first_tokens_per_second=_times(share, interval.first_tokens_per_second),
+        finished_requests_per_second=_times(share, interval.finished_requests_per_second),
+    )
+
+
+def _times(share: float, rate: float | None) -> float | None:
+    return None if rate is None else share * rate
 
 
 def foreseen_ratio(level: float, *, trend: float, peak: float, horizon_seconds: float) -> float:

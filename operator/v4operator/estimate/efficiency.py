@@ -17,9 +17,10 @@ from v4operator.estimate.evidence import (
     is_evidence,
     step_of,
 )
-from v4operator.estimate.reference import judges
+from v4operator.estimate.reference import judges, level_at
 from v4operator.estimate.sequential import (
     FIRST_VARIANCE,
+    departures_after,
     limit_of,
     moved,
     strikes,
@@ -31,6 +32,9 @@ from v4operator.model.learned import Block, Reference, Standing, Track
 # Shown figures are means with this time constant: a minute smooths two blocks and shows a loss
 # almost whole by the time it strikes.
 _KEPT = exp(-BLOCK_SECONDS / 60.0)
+
+# A cause is told from the loss of five minutes: one minute of 10 % noise hides half of a 20 % loss.
+_LASTING_KEPT = exp(-BLOCK_SECONDS / 300.0)
 
 # After a pause as long as this the means start afresh.
 _FORGOTTEN_SECONDS = 300.0
@@ -54,6 +58,13 @@ class Finished:
     log_ratio: float
     fitted: bool
     in_reference: bool
+    level: float | None
+
+    @property
+    def absolute(self) -> float | None:
+        """The log ratio against what is normal for so many replicas; `None` before it is known."""
+        judged = self.in_reference and self.level is not None
+        return self.log_ratio - (self.level or 0.0) if judged else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +90,8 @@ class Judgement:
     reference_samples: tuple[StepSample, ...]
     accept_lengths: tuple[float, ...]
     block_variance: float
+    replicas: int
+    log_ratios: tuple[float, ...]
 
 
 def judge(
@@ -90,7 +103,9 @@ def judge(
     keep up with it.
     """
     variance = FIRST_VARIANCE if block_variance is None else block_variance
-    finished = {t.name: _finish(t.block, reference) for t in tracks if is_evidence(t.block)}
+    serving = sum(track.ready_at is not None for track in tracks)
+    level = level_at(reference, serving)
+    finished = {t.name: _finish(t.block, reference, level) for t in tracks if is_evidence(t.block)}
     compared = {name: _compare(name, finished) for name in finished}
     judged = tuple(
         _closed(track, compared.get(track.name), limit_of(variance), now) for track in tracks
@@ -108,11 +123,23 @@ def judge(
         reference_samples=tuple(
             finished[track.name].step
             for track in sound
-            if not suspects(track.standing.reference_score)
+            if level is not None and not suspects(track.standing.reference_score)
         ),
         accept_lengths=tuple(accept for accept in accept_lengths if accept is not None),
-        block_variance=variance_after(variance, [c.departure for c in compared.values()]),
+        block_variance=variance_after(variance, _healthy_departures(judged, compared)),
+        replicas=serving,
+        log_ratios=tuple(f.log_ratio for f in finished.values() if f.in_reference),
     )
+
+
+def _healthy_departures(
+    judged: Sequence[Track], compared: Mapping[str, Compared]
+) -> list[tuple[float, ...]]:
+    """Those of all but the most suspect replica, where enough are left to tell the scatter."""
+    standings = [track.standing for track in judged if track.name in compared]
+    standings.sort(key=lambda standing: standing.peer_score)
+    kept = standings[:-1] if len(standings) > _LEAST_PEERS else standings
+    return [standing.departures for standing in kept]
 
 
 def _is_sound(standing: Standing, compared: Compared) -> bool:
@@ -120,7 +147,7 @@ def _is_sound(standing: Standing, compared: Compared) -> bool:
     return not (standing.behind_peers or suspect)
 
 
-def _finish(block: Block, reference: Reference) -> Finished:
+def _finish(block: Block, reference: Reference, level: float | None) -> Finished:
     step = step_of(block)
     sure = confidence(reference.fit, step)
     return Finished(
@@ -128,6 +155,7 @@ def _finish(block: Block, reference: Reference) -> Finished:
         log_ratio=log(block.tokens / block.expected_tokens),
         fitted=sure >= _FITTED,
         in_reference=judges(reference, step.sequences, sure),
+        level=level,
     )
 
 
@@ -174,8 +202,7 @@ def _advance(
     recent = before.judged_at is not None and now - before.judged_at <= _FORGOTTEN_SECONDS
     kept = _KEPT if recent else 0.0
     peer_score = moved(before.peer_score, compared.deviation, limit)
-    absolute = own.log_ratio if own.in_reference else None
-    reference_score = moved(before.reference_score, absolute, limit)
+    reference_score = moved(before.reference_score, own.absolute, limit)
     observed, expected = block.tokens / block.seconds, block.expected_tokens / block.seconds
     context = own.step.kv_tokens / own.step.sequences
     return Standing(
@@ -193,6 +220,10 @@ def _advance(
         behind_peers=strikes(peer_score, before=before.behind_peers),
         reference_score=reference_score,
         behind_reference=strikes(reference_score, before=before.behind_reference),
+        lasting_log_ratio=_mean(
+            before.lasting_log_ratio, own.log_ratio, _LASTING_KEPT if recent else 0.0
+        ),
+        departures=departures_after(before.departures if recent else (), compared.departure),
     )
 
 

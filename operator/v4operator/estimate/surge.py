@@ -6,7 +6,7 @@ down.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 from statistics import fmean, variance
 
 from v4operator.model.learned import FleetSample
@@ -61,9 +61,18 @@ def _certain(rate: float, usual: float, seconds: float, dispersion: float) -> fl
 
 
 def _newest(observation: Observation) -> list[tuple[float, float]]:
-    """Seconds and requests a second over the newest one, two and four polls of the fleet."""
+    """Seconds and requests a second over the newest one, two and four polls of the fleet.
+
+    None soon after a replica became ready: replicas are not polled at one moment, and what a new
+    one takes over would be counted with it and with those that had it.
+    """
     seen = [r.newest for r in observation.fresh if r.newest]
     spans = min((len(newest) for newest in seen), default=0)
+    longest = max((newest[-1].seconds for newest in seen), default=0.0)
+    ready_at = (r.replica.ready_at for r in observation.ready)
+    ages = (observation.now - at for at in ready_at if at is not None)
+    if len(observation.ready) > 1 and min(ages, default=inf) < 2.0 * longest:
+        return []
     return [_summed([newest[i] for newest in seen]) for i in range(spans)]
 
 

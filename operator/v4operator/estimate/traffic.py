@@ -124,13 +124,16 @@ def _requests(sample: FleetSample, history: Sequence[FleetSample]) -> float | No
 
 
 def _held_back(sample: FleetSample, before: FleetSample | None) -> float:
-    """Requests a second that came since `before` and have not begun: queued more, or lost."""
+    """Requests a second that came since `before` and have not begun: queued more, or lost.
+
+    A sample covers a minute: what queued up in less is spread over one, as what has begun is.
+    """
     if before is None or sample.time <= before.time:
         return 0.0
     more = sample.waiting - before.waiting
     if sample.lost_total is not None and before.lost_total is not None:
         more += max(0.0, sample.lost_total - before.lost_total)
-    return max(0.0, more) / (sample.time - before.time)
+    return max(0.0, more) / max(_MINUTE, sample.time - before.time)
 
 
 def _cleared(sample: FleetSample, neighbour: tuple[FleetSample, ...]) -> float:

@@ -132,7 +132,7 @@ def _unjudged(replica: ReplicaObservation, court: Court) -> str:
 
 def _behind(name: str, standing: Standing, court: Court) -> tuple[ThroughputVerdict, str]:
     normal, present = court.reference.accept_length, standing.accept_length
-    loss = standing.peer_deviation if standing.behind_peers else log(standing.efficiency or 1.0)
+    loss = standing.peer_deviation if standing.behind_peers else standing.lasting_log_ratio
     if normal and present:
         fall = log(present / normal)
         if fall <= _ACCEPT_FALL and fall <= _EXPLAINED_SHARE * loss:

@@ -99,7 +99,7 @@ class Standing:
     Rates are means over about the last minute of judged blocks. `peer_score` and `reference_score`
     are the sequential tests' sums; `behind_*` says that the test has struck and not yet cleared.
     `peer_deviation` is the mean log of own over the peers' efficiency, `departures` are that of
-    each of the last blocks.
+    each of the last blocks; `lasting_log_ratio` is the log of the efficiency over five minutes.
     """
 
     judged_at: float | None = None
@@ -115,6 +115,7 @@ class Standing:
     reference_score: float = 0.0
     behind_reference: bool = False
     departures: tuple[float, ...] = ()
+    lasting_log_ratio: float = 0.0
 
     @property
     def efficiency(self) -> float | None:

@@ -57,8 +57,9 @@ class Durations:
 
 
 def spelled(seconds: float) -> str:
-    """The duration as PromQL and Alertmanager read it, to the millisecond."""
-    for size, unit in _UNITS:
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds * 1000:.0f}ms"
+    """The duration as PromQL and Alertmanager read it, to the millisecond: 90 s are 1m30s."""
+    left, words = round(seconds * 1000), []
+    for size, unit in (*_UNITS, (0.001, "ms")):
+        count, left = divmod(left, round(size * 1000))
+        words += [f"{count}{unit}"] if count else []
+    return "".join(words) or "0s"

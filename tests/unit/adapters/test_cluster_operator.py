@@ -127,8 +127,7 @@ async def test_an_adopted_fleet_gets_a_status_events_and_another_look_later(
     assert (written["selector"], written["readyReplicas"]) == ("app=flash", 2)
     assert set(server.events()) == {
         ("Warning", "TooFewFresh"),
-        ("Warning", "RoutingNotControlled"),
-        ("Warning", "NoPreStop"),
+        ("Warning", "Findings"),
     }
     known = len(server.asked)
     assert await operator.reconcile(KEY) == SECONDS

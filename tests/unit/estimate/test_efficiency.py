@@ -1,11 +1,19 @@
 from dataclasses import replace
+from math import exp
 
 import pytest
 from tests.plant import FLASH, profile
 
 from v4operator.estimate.calibration import fit_from_prior
 from v4operator.estimate.efficiency import Judgement, judge
-from v4operator.estimate.reference import extend, extend_accept_length, judges, new_reference
+from v4operator.estimate.reference import (
+    extend,
+    extend_accept_length,
+    extend_level,
+    judges,
+    level_at,
+    new_reference,
+)
 from v4operator.estimate.sequential import limit_of, moved, strikes, suspects, variance_after
 from v4operator.model.learned import Block, Reference, Track
 
@@ -186,12 +194,14 @@ def test_a_strike_is_cleared_at_half_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noise", "limit"),
-    [pytest.param(0.02, 0.8, id="calm"), pytest.param(0.07, 1.225, id="between"),
-     pytest.param(0.2, 2.2, id="wild")],
+    ("variance", "limit"),
+    [pytest.param(0.001, 0.8, id="calm"), pytest.param(0.02, 2.253, id="between"),
+     pytest.param(0.2, 4.4, id="wild")],
 )  # fmt: skip
-def test_the_limit_grows_with_the_scatter_of_healthy_blocks(noise: float, limit: float) -> None:
-    assert limit_of(noise**2) == pytest.approx(limit)
+def test_the_limit_is_a_false_strike_a_year_between_its_bounds(
+    variance: float, limit: float
+) -> None:
+    assert limit_of(variance) == pytest.approx(limit, rel=1e-3)
 
 
 def test_the_score_moves_by_the_loss_beyond_tolerance_and_stays_in_its_bounds() -> None:
@@ -201,9 +211,37 @@ def test_the_score_moves_by_the_loss_beyond_tolerance_and_stays_in_its_bounds() 
     assert moved(1.2, -5.0, 0.8) == 1.25
 
 
+def test_noise_that_lasts_counts_with_its_covariances() -> None:
+    lasting = variance_after(0.0, [(0.1, 0.1, 0.1, 0.1, 0.1)])
+    alternating = variance_after(0.0, [(0.1, -0.1, 0.1, -0.1, 0.1)])
+    single = variance_after(0.0, [(0.1,)])
+    assert lasting == pytest.approx(9.0 * single)
+    assert alternating == pytest.approx(single)
+    assert variance_after(CALM, []) == CALM
+
+
 def test_one_sick_replica_does_not_widen_the_scatter() -> None:
-    variance = CALM
-    for _ in range(100):
-        variance = variance_after(variance, [0.02, -0.02, 0.02, -0.7])
-    assert variance == pytest.approx(0.0004 / 0.455, rel=0.01)
-    assert variance_after(variance, []) == variance
+    tracks, variance = [track("a"), track("b"), track("c"), track("d", ratio=0.5)], 0.01
+    result = judge(tracks, closed(20.0), variance, 0.0)
+    assert result.block_variance < variance
+
+
+def test_a_loss_that_comes_with_another_number_of_replicas_is_put_down_to_it() -> None:
+    reference = extend_level(OPEN, 4, [], 30.0)
+    assert level_at(reference, 4) == 0.0
+    assert level_at(reference, 7) is None
+    for _ in range(10):
+        reference = extend_level(reference, 7, [-0.1, -0.2, -0.3], 30.0)
+    assert level_at(reference, 7) == pytest.approx(-0.2)
+    assert extend_level(reference, 7, [-0.5], 30.0) is reference
+    assert level_at(reference, 4) == 0.0
+
+
+def test_what_is_normal_for_so_many_replicas_is_no_loss() -> None:
+    reference = extend_level(closed(20.0), 4, [], 30.0)
+    for _ in range(10):
+        reference = extend_level(reference, 3, [-0.4], 30.0)
+    slow = [track(name, ratio=exp(-0.4)) for name in "abc"]
+    assert all(t.standing.reference_score == 0.0 for t in judge(slow, reference, CALM, 0.0).tracks)
+    fewer = judge(slow[:2], reference, CALM, 0.0)
+    assert all(t.standing.reference_score == 0.0 for t in fewer.tracks)
