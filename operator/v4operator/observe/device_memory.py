@@ -30,9 +30,10 @@ def device_memory(series: Iterable[PromSeries]) -> dict[str, DeviceMemory]:
     found: dict[str, dict[str, list[float]]] = {}
     for each in series:
         values = [value for _, value in each.samples if value >= 0.0]  # false for NaN
-        if values:
+        name = each.labels.get("__name__")
+        if values and name is not None:
             figures = found.setdefault(_pod(each), {})
-            figures.setdefault(each.labels["__name__"], []).append(values[-1] * MIB)
+            figures.setdefault(name, []).append(values[-1] * MIB)
     return {
         pod: DeviceMemory(
             weights_bytes=None,

@@ -73,3 +73,7 @@ def test_the_query_names_pods_literally_under_both_spellings_of_the_labels() -> 
         'cluster="eu"} or '
         f'{{{names},pod=~"flash\\\\-0|flash\\\\-1",namespace="m\\"l",cluster="eu"}}'
     )
+
+
+def test_a_series_without_a_name_tells_of_no_device() -> None:
+    assert device_memory([PromSeries(labels={"pod": "a"}, samples=((1.0, 5.0),))]) == {}
