@@ -278,3 +278,18 @@ def test_the_demand_tells_the_spread_and_how_much_is_known_of_it() -> None:
     assert found.spread_ratio == spread_of(known)
     assert found.spread_seconds == 86400.0
     assert found.horizon_replicas < forecast_demand(seen).horizon_replicas
+
+
+def test_a_new_replica_counts_for_the_part_of_the_minute_in_which_it_served() -> None:
+    old = replica_with("old", NOW, decode=900.0, first=2.0)
+    new = replace(polling("new", 0.0, decode=900.0, first=2.0), recent=None)
+    new = replace(new, replica=replace(new.replica, ready_at=NOW - 10.0))
+    alone, both = sample_of(observation(old)), sample_of(observation(old, new))
+    assert alone is not None
+    assert both is not None
+    minute = old.recent
+    assert minute is not None
+    assert both.decode_tokens_per_second == pytest.approx(
+        alone.decode_tokens_per_second + 900.0 * 10.0 / minute.seconds
+    )
+    assert both.first_tokens_per_second == pytest.approx(2.0 + 2.0 * 10.0 / minute.seconds)

@@ -124,3 +124,10 @@ def test_without_polls_nothing_surges() -> None:
 def test_what_is_certain_lies_between_the_usual_and_the_counted(rate: float, usual: float) -> None:
     found = surging_requests(seen(polled("a", rate)), CALM, usual)
     assert found is None or usual < found <= rate
+
+
+def test_what_a_new_replica_takes_over_from_others_is_no_step() -> None:
+    old, new = polled("old", 24.0, 24.0, 24.0), polled("new", 24.0, 12.0, 6.0)
+    young = replace(new, replica=replace(new.replica, ready_at=NOW - 5.0))
+    assert surging_requests(seen(old, young), CALM, 24.0) is None
+    assert surging_requests(seen(old, new), CALM, 24.0) is not None
