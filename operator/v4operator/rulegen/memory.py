@@ -7,6 +7,7 @@ from v4operator.rulegen.rule import (
     DEPLOYMENT,
     FLEET,
     ONE,
+    PER_CENT,
     REPLICA,
     SETTLED,
     Alert,
@@ -15,6 +16,7 @@ from v4operator.rulegen.rule import (
     of_deployment,
     of_replica,
     where,
+    while_deployment,
 )
 
 _FULL = 0.9
@@ -31,7 +33,6 @@ _DOES_NOT_FIT = "|".join(
     for verdict in HbmVerdict
     if not verdict.fits and verdict not in {HbmVerdict.UNKNOWN, HbmVerdict.UNSUPPORTED}
 )
-_PER_CENT = "{{ $value | humanizePercentage }}"
 _PER_DEVICE = "{{ $value | humanize1024 }}B per device"
 
 
@@ -90,9 +91,8 @@ def _demanded(durations: Durations) -> Alert:
         after=durations.now,
         summary="Running and queued requests need more KV cache than there is.",
         description=f"{FLEET} has been asked for more KV cache than its pools hold for five"
-        " minutes;"
-        f" the fullest is at {_PER_CENT}. More replicas, shorter contexts, or fewer requests at"
-        " once.",
+        f" minutes; the fullest is at {PER_CENT}. More replicas, shorter contexts, or fewer"
+        " requests at once.",
     )
 
 
@@ -106,7 +106,7 @@ def _saturated(durations: Durations) -> Alert:
         expr=f"{usage} > {_FULL} {where(REPLICA, f'{waiting} > 0')} {SETTLED}",
         after=durations.confirmed,
         summary="A KV cache stays full while requests wait.",
-        description=f"The KV cache of {ONE} has not been below {_PER_CENT} for five minutes and"
+        description=f"The KV cache of {ONE} has not been below {PER_CENT} for five minutes and"
         " requests wait. See whether contexts grew; more replicas or a smaller maximum would help.",
     )
 
@@ -118,7 +118,7 @@ def _preempted(durations: Durations) -> Alert:
         expr=f"v4deployment:v4_preemption:ratio_rate15m > {_PREEMPTED}",
         after=durations.patient,
         summary="Requests lose their KV cache and are computed again.",
-        description=f"{FLEET} preempted {_PER_CENT} as many requests as it finished in the last"
+        description=f"{FLEET} preempted {PER_CENT} as many requests as it finished in the last"
         " fifteen minutes. Set the admission limit that the operator computes, or add replicas.",
     )
 
@@ -137,15 +137,14 @@ def _collapsed(durations: Durations) -> Alert:
         expr=f"v4deployment:v4_prefix_hit:ratio_rate30m < {_COLLAPSED} * {usual}",
         after=durations.cache,
         summary="The prefix cache answers for far fewer tokens than usual.",
-        description=f"{FLEET} took {_PER_CENT} of its prompt tokens from the prefix cache in the"
-        " last"
-        " half hour, less than half of its usual share. Look at the routing and at new prompts.",
+        description=f"{FLEET} took {PER_CENT} of its prompt tokens from the prefix cache in the"
+        " last half hour, less than half of its usual share. Look at the routing and at new"
+        " prompts.",
     )
 
 
 def _reason(reason: ConditionReason) -> str:
-    series = of_deployment(
+    return while_deployment(
         f'v4_deployment_condition_reason{{condition="{ConditionType.HBM_BUDGET_EXCEEDED.value}",'
         f'reason="{reason.value}"}}'
     )
-    return where(DEPLOYMENT, f"{series} == 1")

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from v4operator.rulegen.durations import Durations
 from v4operator.rulegen.records import burn_windows
-from v4operator.rulegen.rule import DEPLOYMENT, FLEET, Alert, Group, Severity, of_deployment, where
+from v4operator.rulegen.rule import (
+    DEPLOYMENT,
+    FLEET,
+    PER_CENT,
+    Alert,
+    Group,
+    Severity,
+    of_deployment,
+    where,
+)
 
 _ENOUGH = 30.0
 """Requests (or tokens) in the long window; fewer say nothing about a share of one in a hundred."""
@@ -88,8 +97,7 @@ def _burning(promise: _Promise, burn: _Burn, durations: Durations, after: float)
         after=after,
         summary=f"The objective for {promise.words} is missed faster than promised.",
         description=f"{FLEET} missed its objective for {promise.words} with"
-        f" {{{{ $value | humanizePercentage }}}} of what it served in the last {burn.long}, more"
-        " than"
+        f" {PER_CENT} of what it served in the last {burn.long}, more than"
         f" {burn.factor:g} times what is promised. {promise.next_step}",
         labels={"window": burn.long},
     )

@@ -14,6 +14,7 @@ from v4operator.rulegen.rule import (
     of_deployment,
     of_replica,
     where,
+    while_deployment,
 )
 
 _LEASE = "v4-operator"
@@ -70,8 +71,7 @@ def _stalled(durations: Durations) -> Alert:
         after=durations.confirmed,
         summary="The operator is up and decides nothing.",
         description=f"{FLEET}: no decision for ten minutes, where one is due every few seconds."
-        " Read"
-        " the operator's log; its last decision still stands, and the count does not follow"
+        " Read the operator's log; its last decision still stands, and the count does not follow"
         " demand.",
     )
 
@@ -83,7 +83,7 @@ def _blind(durations: Durations) -> Alert:
     return Alert(
         name="V4FleetBlind",
         severity=Severity.CRITICAL,
-        expr=f"{fresh} {where(DEPLOYMENT, f'{of_deployment(series)} == 1')}",
+        expr=f"{fresh} {while_deployment(series)}",
         after=durations.confirmed,
         summary="Too few replicas of a deployment can be measured.",
         description=f"{FLEET} has {{{{ $value | humanize }}}} of its ready replicas with fresh"
@@ -102,7 +102,6 @@ def _stale(durations: Durations) -> Alert:
         after=durations.soon,
         summary="A replica serves and its metrics do not answer.",
         description=f"{ONE} is ready, and its last good metrics are"
-        f" {{{{ $value | humanizeDuration }}}}"
-        " old. Ask its /metrics from the operator's pod: port, path, network policy, a stuck"
-        " engine.",
+        f" {{{{ $value | humanizeDuration }}}} old. Ask its /metrics from the operator's"
+        " pod: port, path, network policy, a stuck engine.",
     )

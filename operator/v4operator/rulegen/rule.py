@@ -10,6 +10,8 @@ REPLICA = "namespace, v4deployment, replica"
 FLEET = "{{ $labels.namespace }}/{{ $labels.v4deployment }}"
 """How an annotation names the deployment."""
 ONE = "{{ $labels.replica }} of " + FLEET
+PER_CENT = "{{ $value | humanizePercentage }}"
+"""How an annotation shows a ratio."""
 
 
 class Severity(StrEnum):
@@ -66,6 +68,16 @@ def of_replica(selector: str) -> str:
 def where(labels: str, condition: str) -> str:
     """Restricts an expression to label sets for which the condition is there."""
     return f"and on ({labels}) {condition}"
+
+
+def while_deployment(state: str) -> str:
+    """Restricts to deployments of which that series of a state set or condition is 1."""
+    return where(DEPLOYMENT, f"{of_deployment(state)} == 1")
+
+
+def while_replica(state: str) -> str:
+    """Restricts to replicas of which that series of a state set is 1."""
+    return where(REPLICA, f"{of_replica(state)} == 1")
 
 
 SETTLED = where(REPLICA, "v4replica:v4_replica_ready:settled == 1")

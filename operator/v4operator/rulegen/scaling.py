@@ -94,8 +94,7 @@ def _never_acts(durations: Durations) -> Alert:
         after=durations.patient,
         summary="A deployment is configured so that it can never be scaled.",
         description=f"{FLEET}: {{{{ $labels.code }}}}. The findings in its status (`kubectl"
-        " describe"
-        " v4`) name what was found, where, and what to write instead.",
+        " describe v4`) name what was found, where, and what to write instead.",
     )
 
 
@@ -109,8 +108,7 @@ def _fixed(durations: Durations) -> Alert:
         after=durations.patient,
         summary="Automatic scaling between a minimum and a maximum that are equal.",
         description=f"{FLEET} is scaled automatically and cannot be: minReplicas equals"
-        " maxReplicas."
-        " Part them, or say mode Disabled if the count is meant to stay.",
+        " maxReplicas. Part them, or say mode Disabled if the count is meant to stay.",
     )
 
 
@@ -126,6 +124,6 @@ def _costly(durations: Durations) -> Alert:
         after=durations.blocked,
         summary="A deployment costs more an hour than its budget.",
         description=f"{FLEET} costs ${{{{ $value | printf `%.2f` }}}} an hour, above"
-        " spec.cost.budgetPerHour. Lower maxReplicas, or raise the budget if the demand is worth"
-        " it.",
+        " spec.cost.budgetPerHour. Lower maxReplicas, or raise the budget if the demand is"
+        " worth it.",
     )

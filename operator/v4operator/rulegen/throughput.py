@@ -6,7 +6,7 @@ from v4operator.rulegen.rule import (
     DEPLOYMENT,
     FLEET,
     ONE,
-    REPLICA,
+    PER_CENT,
     SETTLED,
     Alert,
     Group,
@@ -14,12 +14,13 @@ from v4operator.rulegen.rule import (
     of_deployment,
     of_replica,
     where,
+    while_deployment,
+    while_replica,
 )
 
 _BELOW = 0.85
 """Healthy fleets read 0.97 to 1.01 over fifteen minutes; what is lost beyond is no scatter."""
 
-_PER_CENT = "{{ $value | humanizePercentage }}"
 _EFFICIENCY = "v4_deployment_decode_efficiency_ratio"
 
 
@@ -58,7 +59,7 @@ def _sick(durations: Durations) -> Alert:
         expr=f"{ratio} {_named(Said.SICK_REPLICA)} {SETTLED}",
         after=durations.confirmed,
         summary="One replica is slower than its peers at the same load.",
-        description=f"{ONE} decodes {_PER_CENT} of what the capacity model expects at its batch and"
+        description=f"{ONE} decodes {PER_CENT} of what the capacity model expects at its batch and"
         " context; its peers do not. Look for throttling and ECC errors on its node, then drain"
         " it.",
     )
@@ -71,9 +72,9 @@ def _acceptance(durations: Durations) -> Alert:
         expr=f"{of_deployment(_EFFICIENCY)} {_verdict(Said.ACCEPTANCE_DROPPED)}",
         after=durations.patient,
         summary="Speculative decoding accepts fewer tokens than it did.",
-        description=f"{FLEET} decodes {_PER_CENT} of what is expected, because fewer draft tokens"
-        " are"
-        " accepted; the devices are well. Compare the traffic and the draft settings with before.",
+        description=f"{FLEET} decodes {PER_CENT} of what is expected, because fewer draft tokens"
+        " are accepted; the devices are well. Compare the traffic and the draft settings with"
+        " before.",
     )
 
 
@@ -84,9 +85,9 @@ def _degraded(durations: Durations) -> Alert:
         expr=f"{of_deployment(_EFFICIENCY)} {_verdict(Said.DEGRADED)}",
         after=durations.patient,
         summary="The whole fleet decodes slower than its reference.",
-        description=f"{FLEET} decodes {_PER_CENT} of its reference at the same batch and context,"
-        " all"
-        " replicas alike. Ask what changed for all: engine version, arguments, driver, network.",
+        description=f"{FLEET} decodes {PER_CENT} of its reference at the same batch and context,"
+        " all replicas alike. Ask what changed for all: engine version, arguments, driver,"
+        " network.",
     )
 
 
@@ -101,9 +102,8 @@ def _below_model(durations: Durations) -> Alert:
         f" {where(DEPLOYMENT, f'{known} == 0')}",
         after=durations.patient,
         summary="A fleet decodes less than the capacity model expects at its load.",
-        description=f"{FLEET} decoded {_PER_CENT} of the expected tokens in the last fifteen"
-        " minutes."
-        " If no alert on a single cause stands beside this one, compare its replicas.",
+        description=f"{FLEET} decoded {PER_CENT} of the expected tokens in the last fifteen"
+        " minutes. If no alert on a single cause stands beside this one, compare its replicas.",
     )
 
 
@@ -116,16 +116,14 @@ def _overloaded(durations: Durations) -> Alert:
         after=durations.patient,
         summary="The fleet is at its capacity.",
         description=f"{FLEET} decodes {{{{ $value | humanize }}}} tokens/s, which is all that it"
-        " can"
-        " within its objectives, and more is asked for. See what limits the count, or admit less.",
+        " can within its objectives, and more is asked for. See what limits the count,"
+        " or admit less.",
     )
 
 
 def _named(verdict: Said) -> str:
-    series = of_replica(f'v4_replica_throughput_verdict{{verdict="{verdict.value}"}}')
-    return where(REPLICA, f"{series} == 1")
+    return while_replica(f'v4_replica_throughput_verdict{{verdict="{verdict.value}"}}')
 
 
 def _verdict(verdict: Said) -> str:
-    series = of_deployment(f'v4_deployment_throughput_verdict{{verdict="{verdict.value}"}}')
-    return where(DEPLOYMENT, f"{series} == 1")
+    return while_deployment(f'v4_deployment_throughput_verdict{{verdict="{verdict.value}"}}')
