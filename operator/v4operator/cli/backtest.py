@@ -15,7 +15,8 @@ from rich.table import Table
 
 from v4operator.catalogue import load
 from v4operator.cli.backtest_history import Server, duration, fetched
-from v4operator.cli.simulator import FINDING, Output, Overload, fail, known, need_the_extra, plot
+from v4operator.cli.ending import Output, Refused, refusing
+from v4operator.cli.simulator import FINDING, Overload, known, need_the_extra, plot
 from v4operator.model.problem import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _PROMETHEUS_HELP = "URL of a Prometheus that holds the operator's own metrics."
 _TOKEN_HELP = "File with a bearer token for it."
 
 
+@refusing("backtest")
 def command(
     file: Annotated[
         Path | None, typer.Option(help="A history that --record wrote; no Prometheus is asked.")
@@ -95,12 +97,12 @@ def command(
         usd_per_device_hour=_price(profile) if price is None else price,
     )
     if (file is None) == (prometheus is None):
-        fail("give either --file RECORDING or --prometheus URL with --deployment NAME")
+        raise Refused("give either --file RECORDING or --prometheus URL with --deployment NAME")
     if file is not None:
         history = _read(file)
     else:
         if prometheus is None or deployment is None:
-            fail("--prometheus needs --deployment NAME")
+            raise Refused("--prometheus needs --deployment NAME")
         server = Server(url=prometheus, token_file=token_file, ca_file=ca_file)
         with Console(stderr=True).status("asking Prometheus, a day at a time"):
             history = fetched(server, namespace, deployment, since, step)
@@ -134,7 +136,7 @@ def _read(path: Path) -> "History":
     try:
         return read_history(path)
     except (OSError, InputError) as error:
-        fail(str(error))
+        raise Refused(str(error)) from None
 
 
 def _record(path: Path, history: "History") -> None:
@@ -143,7 +145,7 @@ def _record(path: Path, history: "History") -> None:
     try:
         path.write_text(json.dumps(document_of(history), allow_nan=False) + "\n")
     except OSError as error:
-        fail(str(error))
+        raise Refused(str(error)) from None
 
 
 def _replay(
@@ -159,7 +161,7 @@ def _replay(
     try:
         ground = backtest.ground_for(history, terms)
     except ValueError as error:
-        fail(str(error))
+        raise Refused(str(error)) from None
     runs = _played(history, ground, names)
     rows = [backtest.happened(history, terms)]
     rows += [backtest.row(name, run, terms) for name, run in runs.items()]

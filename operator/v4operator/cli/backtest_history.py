@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from v4operator.adapters.prometheus import PrometheusClient, PrometheusError
 from v4operator.adapters.prometheus_entries import PrometheusEntry
 from v4operator.api.quantity import parse_duration
-from v4operator.cli.simulator import fail
+from v4operator.cli.ending import Refused
 from v4operator.model.problem import nearest
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def span_before(now: float, since: str, step: str) -> Span:
     step_seconds = duration("--step", step)
     steps = int(duration("--since", since) // step_seconds)
     if not 1 <= steps <= _MOST_STEPS:
-        fail(f"--since {since} has {steps:,} steps of {step}, allowed: 1 to {_MOST_STEPS:,}")
+        raise Refused(
+            f"--since {since} has {steps:,} steps of {step}, allowed: 1 to {_MOST_STEPS:,}"
+        )
     end = now // step_seconds * step_seconds
     return Span(start_seconds=end - steps * step_seconds, step_seconds=step_seconds, steps=steps)
 
@@ -79,9 +81,9 @@ def duration(flag: str, text: str) -> float:
     try:
         seconds = float(long[1]) * _DAYS[long[2]] * _DAY_SECONDS if long else parse_duration(text)
     except ValueError as error:
-        fail(f"{flag}: found {text!r}, allowed: 7d, 2w, or {error}")
+        raise Refused(f"{flag}: found {text!r}, allowed: 7d, 2w, or {error}") from None
     if not seconds > 0.0:
-        fail(f"{flag}: found {text!r}, allowed: more than 0s")
+        raise Refused(f"{flag}: found {text!r}, allowed: more than 0s")
     return seconds
 
 
@@ -97,11 +99,13 @@ def fetched(server: Server, namespace: str, name: str, since: str, step: str) ->
             timeout_seconds=_TIMEOUT_SECONDS,
         )
     except ValidationError:
-        fail(f"--prometheus: found {server.url!r}, allowed: http(s)://host[:port][/path]")
+        raise Refused(
+            f"--prometheus: found {server.url!r}, allowed: http(s)://host[:port][/path]"
+        ) from None
     try:
         return asyncio.run(_asked(entry, namespace, name, span))
     except (PrometheusError, OSError) as error:
-        fail(str(error))
+        raise Refused(str(error)) from None
 
 
 async def _asked(entry: PrometheusEntry, namespace: str, name: str, span: Span) -> "History":
@@ -111,7 +115,7 @@ async def _asked(entry: PrometheusEntry, namespace: str, name: str, span: Span) 
         asked = queries(namespace, name, span.step_seconds)
         answers = {field: await _samples(client, query, span) for field, query in asked.items()}
         if not answers["requests"]:
-            fail(await _nothing_found(client, namespace, name, span))
+            raise Refused(await _nothing_found(client, namespace, name, span))
         return history_of(
             answers,
             namespace=namespace,

@@ -12,10 +12,9 @@ import typer
 import yaml
 
 from v4operator.catalogue import load
+from v4operator.cli.ending import fail, write
 from v4operator.crdgen import admission, crd
 from v4operator.model.problem import InputError
-
-_WRONG_USAGE = 2
 
 
 class What(StrEnum):
@@ -46,13 +45,9 @@ def command(
     """
     try:
         text = _text(what, namespace, catalogue_file)
-        if output is not None:
-            output.write_text(text, encoding="utf-8")
-        else:
-            typer.echo(text, nl=False)
     except (InputError, OSError) as error:
-        typer.echo(f"v4-operator crd: {error}", err=True)
-        raise typer.Exit(_WRONG_USAGE) from error
+        fail("crd", error)
+    write("crd", text, output)
 
 
 def _text(what: What, namespace: str, catalogue_file: Path | None) -> str:

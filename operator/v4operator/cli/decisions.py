@@ -1,22 +1,21 @@
 """What `explain` and `top` share: where the operator is, which records are meant, what is bad."""
 
 import sys
-from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from v4operator.adapters.decision_client import Ask, NoAnswerError, Place, open_decisions
+from v4operator.adapters.decision_client import Ask, NoAnswerError, Place
 from v4operator.adapters.kube_access import chosen_namespace
+from v4operator.cli.ending import Output
 from v4operator.crdgen.admission import NAMESPACE
 from v4operator.model.problem import nearest
 from v4operator.report.events import is_bad
 from v4operator.settings import Settings
 
-FINDING, UNREACHABLE = 1, 2
+FINDING = 1
 
 _MOST_ASKED = 50
 """Records that one command asks for: a screen has no room for the replicas of more."""
@@ -25,13 +24,6 @@ _UNFOLDED_COLUMNS = 160
 """The longest line of an ordinary record; kubectl does not fold either."""
 
 Record = dict[str, Any]
-
-
-class Output(StrEnum):
-    """How the answer is shown."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table or json.")]
@@ -67,11 +59,6 @@ def namespace_in(place: Place, named: str | None) -> str | None:
     if named is not None or place.url is not None:
         return named
     return chosen_namespace(kubeconfig=place.kubeconfig, context=place.context)
-
-
-def opened(place: Place) -> AbstractAsyncContextManager[Ask]:
-    """How to ask; one connection for a whole command."""
-    return open_decisions(place)
 
 
 async def records(ask: Ask, name: str | None, namespace: str | None) -> list[Record]:
@@ -111,9 +98,3 @@ def has_finding(record: Record) -> bool:
 def console() -> Console:
     """The terminal; what goes into a file or a pipe is not folded to a terminal's width."""
     return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED_COLUMNS)
-
-
-def fail(verb: str, error: Exception) -> NoReturn:
-    """End with the reason on the error output."""
-    typer.echo(f"v4-operator {verb}: {error}", err=True)
-    raise typer.Exit(UNREACHABLE)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from v4operator.adapters.decision_client import NoAnswerError, Place
+from v4operator.adapters.decision_client import NoAnswerError, Place, open_decisions
 from v4operator.cli.decisions import (
     DEFAULT_OPERATOR_NAMESPACE,
     FINDING,
@@ -19,17 +19,15 @@ from v4operator.cli.decisions import (
     NamespaceOption,
     OperatorNamespaceOption,
     OperatorOption,
-    Output,
     OutputOption,
     Record,
     asked_place,
     console,
-    fail,
     has_finding,
     namespace_in,
-    opened,
     records,
 )
+from v4operator.cli.ending import Output, fail
 from v4operator.cli.explain_view import show
 
 
@@ -59,7 +57,7 @@ def command(
 
 
 async def _one(place: Place, name: str, namespace: str | None) -> Record:
-    async with opened(place) as ask:
+    async with open_decisions(place) as ask:
         found = await records(ask, name, namespace)
     if len(found) != 1:
         spaces = ", ".join(record["metadata"]["namespace"] for record in found) or "none any more"

@@ -10,8 +10,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -19,6 +18,7 @@ from rich.console import Console
 
 from v4operator.adapters.probe import Probe, ProbeError, probe
 from v4operator.adapters.scrape import ScrapeError, fetch_text, fetch_version
+from v4operator.cli.ending import Output, fail
 from v4operator.cli.inspect_view import MORE, SIX, key, show, show_probe, show_silence
 from v4operator.model.reading import (
     DeviceMemory,
@@ -28,7 +28,6 @@ from v4operator.model.reading import (
 )
 from v4operator.observe.engines import NotAnEngine, read
 
-_UNREADABLE = 2
 _LARGEST_FILE_BYTES = 64 * 2**20  # 300 times a replica of four ranks; anything above is no scrape
 
 _METRICS_PATHS = ("/metrics", "/v1/metrics")  # all others; NIM
@@ -46,13 +45,6 @@ _FIGURES = (
 )
 
 
-class Output(StrEnum):
-    """How the reading is shown."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def command(
     source: Annotated[str, typer.Argument(metavar="FILE|URL", help="- reads standard input.")],
     output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
@@ -68,7 +60,7 @@ def command(
     timed = _timed(source) if with_probe else None
     if isinstance(found, _Unread) and timed is None:
         hint = " (--probe times one completion)" if _is_url(source) else ""
-        _fail(f"{source}: {found.reason}{hint}")
+        fail("inspect", f"{source}: {found.reason}{hint}")
     if output is Output.JSON:
         whole = _no_document(found.reason) if isinstance(found, _Unread) else document(found)
         whole |= {"probe": _camel(timed)} if timed else {}
@@ -163,11 +155,11 @@ def _base(url: str) -> str:
 
 def _timed(source: str) -> Probe:
     if not _is_url(source):
-        _fail(f"{source}: --probe needs a URL")
+        fail("inspect", f"{source}: --probe needs a URL")
     try:
         return asyncio.run(probe(_base(source)))
     except ProbeError as error:
-        _fail(f"{source}: no completion: {error}")
+        fail("inspect", f"{source}: no completion: {error}")
 
 
 def _no_document(reason: str) -> dict[str, Any]:
@@ -189,11 +181,6 @@ def _read_file(source: str) -> bytes:
     if len(text) > _LARGEST_FILE_BYTES:
         raise OSError(f"larger than {_LARGEST_FILE_BYTES // 2**20} MiB: not one scrape")
     return text
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"v4-operator inspect: {message}", err=True)
-    raise typer.Exit(_UNREADABLE)
 
 
 def _camel(value: DeviceMemory | Probe) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from v4operator.adapters.manifest_file import load_file
 from v4operator.api.quantity import parse_memory_budget
 from v4operator.catalogue import load
 from v4operator.catalogue.resolve import accelerator, checkpoint, engine, find_accelerator
+from v4operator.cli.ending import WRONG_USAGE, Output
 from v4operator.cli.plan_demand import Asked, context_of, demand_findings, workload_of
 from v4operator.cli.plan_demand_view import demand_document, demand_table
 from v4operator.cli.plan_view import fits_document, fits_table, report_document, report_table
@@ -32,15 +32,8 @@ from v4operator.model.deployment import HbmBudget, MemoryPlan
 from v4operator.model.layout import Layout
 from v4operator.model.problem import InputError, Problem, nearest
 
-_FINDING, _WRONG_USAGE = 1, 2
+_FINDING = 1
 _DEFAULT_ENGINE = "vllm"
-
-
-class Output(StrEnum):
-    """How the answer is shown."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def command(
@@ -148,7 +141,7 @@ def _refusing() -> Iterator[None]:
     except InputError as error:
         for problem in error.problems:
             typer.echo(f"v4-operator plan: {problem}", err=True)
-        raise typer.Exit(_WRONG_USAGE) from error
+        raise typer.Exit(WRONG_USAGE) from error
 
 
 def _answer_check(plan: MemoryPlan, known: Catalogue, mode: Thinking | None, output: Output) -> int:

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
+from v4operator.cli.ending import write
 from v4operator.rulegen import alertmanager, render
 from v4operator.rulegen.durations import Durations
-
-_WRONG_USAGE = 2
 
 
 class What(StrEnum):
@@ -48,15 +47,7 @@ def command(
 
     Or an example of Alertmanager's configuration.
     """
-    text = _text(what, Durations().faster(time_scale), runbooks, webhook)
-    try:
-        if output is not None:
-            output.write_text(text, encoding="utf-8")
-        else:
-            typer.echo(text, nl=False)
-    except OSError as error:
-        typer.echo(f"v4-operator rules: {error}", err=True)
-        raise typer.Exit(_WRONG_USAGE) from error
+    write("rules", _text(what, Durations().faster(time_scale), runbooks, webhook), output)
 
 
 def _text(what: What, durations: Durations, runbooks: str, webhook: str | None) -> str:

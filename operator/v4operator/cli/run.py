@@ -10,14 +10,13 @@ import typer
 
 from v4operator.adapters.kube_errors import Unavailable
 from v4operator.app import run_standalone
+from v4operator.cli.ending import fail
 from v4operator.cluster import run_cluster
 from v4operator.logs import configure
 from v4operator.model.problem import InputError
 from v4operator.observe.ports import WorkloadUnavailable
 from v4operator.runtime.elector import LeaseLost
 from v4operator.settings import Settings, load_settings
-
-_WRONG_USAGE = 2
 
 _ENDED = 1
 """The Lease was lost or a part failed: whoever runs the process should start it anew."""
@@ -79,11 +78,11 @@ def command(
     In a cluster, or (--standalone) on manifests in a folder.
     """
     if (scaling is ScalingPort.EMULATED) != (emulator is not None):
-        _fail("--scaling emulated and --emulator URL go together")
+        fail("run", "--scaling emulated and --emulator URL go together")
     if standalone is None and (emulator or status_dir):
-        _fail("--emulator and --status-dir need --standalone")
+        fail("run", "--emulator and --status-dir need --standalone")
     if standalone is not None and (kubeconfig or namespace or lease_namespace):
-        _fail("--standalone has no cluster: no --kubeconfig, --namespace, --lease-namespace")
+        fail("run", "--standalone has no cluster: no --kubeconfig, --namespace, --lease-namespace")
     try:
         settings = load_settings(
             listen_host=listen_host,
@@ -95,7 +94,7 @@ def command(
         configure(settings.log_format)
         asyncio.run(_chosen(settings, standalone, status_dir, emulator, kubeconfig))
     except (InputError, WorkloadUnavailable, Unavailable, OSError) as error:
-        _fail(str(error))
+        fail("run", str(error))
     except ExceptionGroup as group:
         _end(group)
 
@@ -111,11 +110,6 @@ async def _chosen(
         await run_cluster(settings, kubeconfig)
     else:
         await run_standalone(settings, standalone, status_dir or standalone / "status", emulator)
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"v4-operator run: {message}", file=sys.stderr)
-    raise typer.Exit(_WRONG_USAGE)
 
 
 def _end(group: "ExceptionGroup[Exception]") -> None:

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from v4operator.cli.simulator import FINDING, Output, Overload, fail, known, need_the_extra
+from v4operator.cli.ending import Output, Refused, refusing
+from v4operator.cli.simulator import FINDING, Overload, known, need_the_extra
 from v4operator.cli.simulator import plot as draw_plot
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from v4operator.simulate.score import Bounds
 
 
+@refusing("simulate")
 def command(
     trace: Annotated[
         Path | None, typer.Option(help="CSV: arrival_s, prompt_tokens, output_tokens.")
@@ -64,7 +66,7 @@ def command(
     entry = POLICIES[known("--policy", policy, POLICIES)]
     chosen = _scenario(scenario, truth, target)
     if scenario is None and trace is None:
-        fail("give --trace FILE, or --scenario NAME with the trace that it names")
+        raise Refused("give --trace FILE, or --scenario NAME with the trace that it names")
     try:
         requests = chosen.trace(trace, seed)
         ground = ground_of(
@@ -80,7 +82,7 @@ def command(
         knobs = _knobs(knob or [], entry.defaults())
         run = play(ground.trace, ground.setting, entry.build(profile, ground.briefing, knobs))
     except (OSError, ValueError) as error:
-        fail(str(error))
+        raise Refused(str(error)) from None
     bounds = bounds_of(ground) if oracle else None
     if plot is not None:
         draw_plot(plot, chosen.name, {policy: run}, ground, bounds)
@@ -113,7 +115,7 @@ def _knobs(given: Iterable[str], allowed: Mapping[str, float]) -> dict[str, floa
         try:
             knobs[name] = float(value)
         except ValueError:
-            fail(f"--knob {name}: found {value!r}, allowed: a number")
+            raise Refused(f"--knob {name}: found {value!r}, allowed: a number") from None
     return knobs
 
 

@@ -1,4 +1,4 @@
-"""What the verbs that simulate share: the extra that they need, names checked, how they end.
+"""What the verbs that simulate share: the extra that they need, names checked, pictures.
 
 No verb of its own.
 """
@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import typer
-
+from v4operator.cli.ending import Refused
 from v4operator.model.problem import nearest
 
 if TYPE_CHECKING:
@@ -18,14 +17,7 @@ if TYPE_CHECKING:
     from v4operator.simulate.harness import Run
     from v4operator.simulate.score import Bounds
 
-FINDING, _WRONG_USAGE = 1, 2
-
-
-class Output(StrEnum):
-    """How the answer is shown."""
-
-    TABLE = "table"
-    JSON = "json"
+FINDING = 1
 
 
 class Overload(StrEnum):
@@ -39,7 +31,7 @@ class Overload(StrEnum):
 def need_the_extra() -> None:
     """End the verb where numpy is not installed."""
     if find_spec("numpy") is None:
-        fail("needs numpy (and better numba): pip install 'v4-operator[simulate]'")
+        raise Refused("needs numpy (and better numba): pip install 'v4-operator[simulate]'")
 
 
 def known(flag: str, name: str, allowed: Iterable[str]) -> str:
@@ -48,7 +40,7 @@ def known(flag: str, name: str, allowed: Iterable[str]) -> str:
     if name not in names:
         hint = nearest(name, names)
         more = f"; did you mean {hint!r}?" if hint else ""
-        fail(f"{flag}: found {name!r}, allowed: {', '.join(names)}{more}")
+        raise Refused(f"{flag}: found {name!r}, allowed: {', '.join(names)}{more}")
     return name
 
 
@@ -61,16 +53,10 @@ def plot(
 ) -> None:
     """Draw the runs; the verb ends where that is not possible."""
     if find_spec("matplotlib") is None:
-        fail("--plot needs matplotlib: pip install 'v4-operator[simulate]'")
+        raise Refused("--plot needs matplotlib: pip install 'v4-operator[simulate]'")
     from v4operator.simulate.plot import draw  # noqa: PLC0415 - needs the extra
 
     try:
         draw(path, title, runs, ground, bounds)
     except OSError as error:
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """End with the status of wrong usage."""
-    typer.echo(f"v4-operator: {message}", err=True)
-    raise typer.Exit(_WRONG_USAGE)
+        raise Refused(str(error)) from None

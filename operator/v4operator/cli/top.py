@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from v4operator.adapters.decision_client import Ask, NoAnswerError, Place
+from v4operator.adapters.decision_client import Ask, NoAnswerError, Place, open_decisions
 from v4operator.cli.decisions import (
     DEFAULT_OPERATOR_NAMESPACE,
     FINDING,
@@ -20,17 +20,15 @@ from v4operator.cli.decisions import (
     NamespaceOption,
     OperatorNamespaceOption,
     OperatorOption,
-    Output,
     OutputOption,
     Record,
     asked_place,
     console,
-    fail,
     has_finding,
     namespace_in,
-    opened,
     records,
 )
+from v4operator.cli.ending import Output, fail
 from v4operator.cli.top_view import document, picture
 
 _WATCH_SECONDS = 2.0
@@ -69,7 +67,7 @@ def command(
 async def _looked(
     place: Place, name: str | None, namespace: str | None, *, watch: bool
 ) -> list[Record]:
-    async with opened(place) as ask:
+    async with open_decisions(place) as ask:
         if watch:
             await _watched(ask, name, namespace)
         return await records(ask, name, namespace)

@@ -31,6 +31,7 @@ from v4operator.cli.demo.processes import Processes, StartFailed
 from v4operator.cli.demo.record import Record
 from v4operator.cli.demo.view import LiveView, PlainView, picture
 from v4operator.cli.demo.watch import watch
+from v4operator.cli.ending import fail
 from v4operator.runtime.clock import AcceleratedClock
 
 _MANIFESTS = ("flash-chat", "pro-agents", "guide-example")
@@ -82,8 +83,7 @@ def command(
         found = monitoring.programs() if prometheus else None
         outcome = asyncio.run(_play(speed, minutes * 60.0, view, found, stay=stay))
     except (BinaryMissing, StartFailed, FetchError) as error:
-        typer.echo(f"v4-operator demo: {error}", err=True)
-        raise typer.Exit(2) from error
+        fail("demo", error)
     judged = claims(outcome.record)
     if json_file is not None:
         json_file.write_text(json.dumps(_document(outcome, judged), indent=2) + "\n")
