@@ -7,6 +7,7 @@ import random
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -115,7 +116,7 @@ async def run_cluster(settings: Settings, kubeconfig: Path | None) -> None:
             chance=random.random,
             observers=_observers(registry, clock),
             settle=operator.settle,
-            beside=ClusterCapacityTable(api, table(catalogue, namespace), clock).keep,
+            beside=ClusterCapacityTable(api, partial(table, catalogue, namespace), clock).keep,
         )
         _follow(controller, settings, api, stores)
         port = serve(stack, settings, registry, controller.not_ready, operator.decisions)

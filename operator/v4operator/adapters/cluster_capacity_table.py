@@ -3,7 +3,8 @@
 Written only where it differs, by the leader alone. What stands in it is `crdgen`'s matter.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -32,12 +33,14 @@ class _Table(ObjectView):
 
 
 class ClusterCapacityTable:
-    """One ConfigMap; `table` is the whole object as it should be."""
+    """One ConfigMap; `made` makes the whole object as it should be, when it is first needed.
 
-    def __init__(self, api: KubeApi, table: Mapping[str, Any], clock: Clock) -> None:
-        metadata = table["metadata"]
-        self._key = ObjectKey(metadata["namespace"], metadata["name"])
-        self._table = table
+    It takes most of a second to make, and whoever never leads never needs it.
+    """
+
+    def __init__(self, api: KubeApi, made: Callable[[], Mapping[str, Any]], clock: Clock) -> None:
+        self._made = made
+        self._table: Mapping[str, Any] | None = None
         self._maps = KubeResource(api, _CONFIG_MAPS, _Table)
         self._clock = clock
 
@@ -52,19 +55,23 @@ class ClusterCapacityTable:
         Raises:
             KubeError: it could not be read or written.
         """
+        if self._table is None:
+            self._table = await asyncio.to_thread(self._made)
+        metadata = self._table["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
         try:
-            held = (await self._maps.get(self._key)).data
+            held = (await self._maps.get(key)).data
         except NotFound:
             held = {}
         if held == self._table["data"]:
             return False
-        await self._maps.apply(self._key, self._table, force=True)
+        await self._maps.apply(key, self._table, force=True)
+        log.info("capacity_table_written", configmap=str(key))
         return True
 
     async def _kept(self) -> float:
         try:
-            if await self.write():
-                log.info("capacity_table_written", configmap=str(self._key))
+            await self.write()
         except KubeError as error:
             log.warning("capacity_table_not_written", reason=str(error))
             return _RETRY_SECONDS

@@ -18,7 +18,13 @@ from v4operator.adapters.kube import KubeApi
 from v4operator.adapters.kube_errors import KubeConflict, KubeError, NotFound
 from v4operator.adapters.kube_resource import KubeResource
 from v4operator.adapters.kube_views import ObjectView
-from v4operator.adapters.learned_text import contest_of, contest_text, parsed, rendered
+from v4operator.adapters.learned_text import (
+    SAVE_SECONDS,
+    contest_of,
+    contest_text,
+    parsed,
+    rendered,
+)
 from v4operator.model.learned import Learned
 from v4operator.runtime.ports import Clock, ObjectKey
 
@@ -26,9 +32,6 @@ log = structlog.get_logger()
 
 CONFIG_MAP = "v4-operator-learned"
 """Named in the operator's Role: it may touch no other."""
-
-_SAVE_SECONDS = 300.0
-"""A fit changes within the hour; a crash may cost five minutes of it."""
 
 _MOST_BYTES = 900_000
 """A ConfigMap holds 1 MiB; a fleet takes some kilobytes."""
@@ -50,7 +53,7 @@ class ClusterLearned:
         self._saved: dict[str, str] = {}
         self._version: str | None = None
         self._is_read = False
-        self._due = clock.now() + _SAVE_SECONDS
+        self._due = clock.now() + SAVE_SECONDS
 
     async def read(self, key: ObjectKey) -> Learned | None:
         """What an earlier process has kept of that V4Deployment."""
@@ -99,7 +102,7 @@ class ClusterLearned:
 
         `present` as above.
         """
-        self._due = self._clock.now() + _SAVE_SECONDS
+        self._due = self._clock.now() + SAVE_SECONDS
         if not self._is_read:
             await self._read_all()
         if self._is_read:

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import structlog
 
-from v4operator.adapters.learned_text import parsed, rendered
+from v4operator.adapters.learned_text import SAVE_SECONDS, parsed, rendered
 from v4operator.adapters.status_files import put_in_place
 from v4operator.model.deployment import Key
 from v4operator.model.learned import Learned
 from v4operator.observe.ports import Clock
 
 log = structlog.get_logger()
-
-_SAVE_SECONDS = 300.0
-"""A fit changes within the hour; a crash may cost five minutes of it."""
 
 _MOST_BYTES = 1 << 20
 """What was learned of one fleet takes some kilobytes; a longer file is not ours."""
@@ -29,7 +26,7 @@ class LearnedFiles:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._due = clock.now() + _SAVE_SECONDS
+        self._due = clock.now() + SAVE_SECONDS
         self._latest: dict[Key, Learned] = {}
         self._saved: dict[Key, Learned] = {}
 
@@ -61,7 +58,7 @@ class LearnedFiles:
 
     def save(self) -> None:
         """Write what has changed now; what cannot be written is told."""
-        self._due = self._clock.now() + _SAVE_SECONDS
+        self._due = self._clock.now() + SAVE_SECONDS
         for key, learned in self._latest.items():
             if self._saved.get(key) is not learned:
                 self._write(key, learned)

@@ -12,6 +12,9 @@ from pydantic_core import to_json
 from v4operator.adapters.cluster_contest import Contest
 from v4operator.model.learned import Learned
 
+SAVE_SECONDS = 300.0
+"""How often it is kept: a fit changes within the hour, a crash may cost five minutes of it."""
+
 _FORMAT = 1
 """Another number is another layout, which is passed over."""
 

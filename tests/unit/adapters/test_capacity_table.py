@@ -16,7 +16,7 @@ TABLE = {
 
 
 def kept(script: Scripted) -> ClusterCapacityTable:
-    return ClusterCapacityTable(script.api, TABLE, FakeClock())
+    return ClusterCapacityTable(script.api, lambda: TABLE, FakeClock())
 
 
 async def test_a_table_that_is_right_is_left_alone() -> None:
@@ -39,3 +39,18 @@ async def test_any_other_is_written_whole(held: NotFound | dict[str, object]) ->
 async def test_no_answer_is_the_callers_to_know() -> None:
     with pytest.raises(Unavailable):
         await kept(Scripted(Unavailable("down"))).write()
+
+
+async def test_it_is_made_once_and_not_before_somebody_leads() -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, object]:
+        made.append(1)
+        return TABLE
+
+    script = Scripted(answered("table", data=TABLE["data"]), answered("table", data=TABLE["data"]))
+    table = ClusterCapacityTable(script.api, make, FakeClock())
+    assert made == []
+    await table.write()
+    await table.write()
+    assert made == [1]
