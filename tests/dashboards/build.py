@@ -5,25 +5,19 @@ the bundle by the page's sources too. Safe to interrupt and to start twice: a lo
 builder waiting, and a folder appears under its name only when it is whole.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from tests.dashboards.toolchain import NODE, NPM, ChromiumMissingError, chromium, environment
+from tests.rig.building import failure, only_builder
 
 _PAGE = Path(__file__).parent / "page"
 _LOCKED = ("package.json", "package-lock.json", ".npmrc")
-# A person, or a CI that ends silent jobs, should see that it goes on.
-_SAY_EVERY_SECONDS = 20.0
-_LAST_LINES = 30
 # Grafana's typeface, by the names under which its styles ask for it.
 _FONTS = {"Inter-Regular": 400, "Inter-Medium": 500}
 
@@ -50,8 +44,7 @@ def build() -> Path:
     Raises:
         PageBuildError: npm or the bundler failed.
     """
-    _cache().mkdir(parents=True, exist_ok=True)
-    with _only_builder():
+    with only_builder(_cache(), _say):
         packages, bundle = _packages_folder(), _bundle_folder()
         if not packages.is_dir():
             _make(packages, _install)
@@ -80,17 +73,6 @@ def _digest(files: list[Path]) -> str:
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _only_builder() -> Iterator[None]:
-    with (_cache() / "build.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("another builder is at work, waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _make(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -154,27 +136,15 @@ def _platform() -> str:
 
 
 def _run(command: tuple[str | Path, ...], folder: Path, **settings: str) -> None:
-    log = folder / "build.log"
-    with log.open("w") as output:
-        status = _wait(command, folder, output, environment(**settings))
-    if status:
-        tail = "\n".join(log.read_text().splitlines()[-_LAST_LINES:])
-        raise PageBuildError(f"`{' '.join(map(str, command[:3]))}` ended with {status}\n{tail}")
-    log.unlink()
-
-
-def _wait(
-    command: tuple[str | Path, ...], folder: Path, output: TextIO, settings: dict[str, str]
-) -> int:
-    start = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=folder, env=settings, stdout=output, stderr=subprocess.STDOUT
-    ) as tool:
-        while True:
-            try:
-                return tool.wait(_SAY_EVERY_SECONDS)
-            except subprocess.TimeoutExpired:
-                _say(f"still at work, {time.monotonic() - start:.0f} s")
+    failed = failure(
+        command,
+        folder=folder,
+        environment=environment(**settings),
+        log=folder / "build.log",
+        still=lambda seconds: _say(f"still at work, {seconds:.0f} s"),
+    )
+    if failed:
+        raise PageBuildError(f"`{' '.join(map(str, command[:3]))}` {failed}")
 
 
 def _say(text: str) -> None:

