@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import pytest
+from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.operator_process import component, grant_rights, running_operator
+from tests.e2e.resource import install_definition
 from tests.e2e.rights_used import Right, used
 from tests.rig.addresses import Block, held_block
+from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 
 OWNER_LABEL = "rig.v4serving.dev/namespace"
@@ -78,3 +82,36 @@ def make_nodes(plane: ControlPlane, namespace: str) -> Iterator[MakeNodes]:
 
     yield make
     plane.delete_nodes(tuple(added))
+
+
+@pytest.fixture(scope="module")
+def definition(plane: ControlPlane) -> None:
+    """The CustomResourceDefinition of this checkout."""
+    install_definition(plane)
+
+
+@pytest.fixture
+def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
+    """Emulated engines on the pods of the test's namespace."""
+    with emulated_pods(plane, namespace) as pods:
+        yield pods
+
+
+@pytest.fixture
+def operating(
+    plane: ControlPlane,
+    namespace: str,
+    engines: EmulatedPods,  # noqa: ARG001 - the operator starts after them and ends before them
+) -> Iterator[Component]:
+    """The operator beside the engines, which has to outlive the test."""
+    with running_operator(plane, namespace) as process:
+        yield process
+
+
+@pytest.fixture
+def operator(plane: ControlPlane, namespace: str) -> Iterator[Component]:
+    """The operator as a process that the test may end as it likes."""
+    process = component(plane, namespace, grant_rights(plane, namespace))
+    process.start()
+    yield process
+    process.terminate()

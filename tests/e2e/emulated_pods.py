@@ -7,15 +7,15 @@ out of routing. An engine ends when its pod is told to, and what it then still r
 
 import asyncio
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+from tests.e2e.in_background import Background
 from tests.rig.plane import ControlPlane
 
 from v4operator.model.deployment import Key
@@ -81,10 +81,11 @@ class _Pod:
     requests: list[Request] = field(default_factory=list)
 
 
-class EmulatedPods:
+class EmulatedPods(Background):
     """Follows the pods of one namespace in a thread of its own, until `stop`."""
 
     def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        super().__init__("emulated-pods")
         self._plane = plane
         self._namespace = namespace
         self._clock = SystemClock()
@@ -96,25 +97,6 @@ class EmulatedPods:
         self._metrics: dict[str, Metrics] = {}
         self._sent = 0
         self._cut = 0
-        self._error: BaseException | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="emulated-pods")
-
-    def start(self) -> Self:
-        """Begin to follow."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End every engine.
-
-        Raises:
-            BaseException: what the thread met.
-        """
-        self._stopping.set()
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
 
     def load(self, requests_per_second: float, output_tokens: int = _OUTPUT_TOKENS) -> None:
         """Send so many requests a second from now on, over all pods together."""
@@ -151,13 +133,8 @@ class EmulatedPods:
         """Requests under way by pod."""
         return {name: _under_way(pod) for name, pod in tuple(self._pods.items())}
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._follow())
-        except BaseException as error:  # noqa: BLE001 - it belongs to the test, which asks at the end
-            self._error = error
-
-    async def _follow(self) -> None:
+    async def work(self) -> None:
+        """Follow the pods and send the load; every engine ends at the end."""
         before = self._clock.now()
         try:
             while not self._stopping.is_set():

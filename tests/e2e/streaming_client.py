@@ -7,14 +7,14 @@ up again and again. Every stream is read to its last byte.
 
 import asyncio
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from tests.e2e.emulated_pods import PORT
+from tests.e2e.in_background import Background
 from tests.e2e.operator_fleets import NAME
 from tests.rig.plane import ControlPlane
 
@@ -25,10 +25,11 @@ _SILENCE_SECONDS = 30.0
 _PROMPT = "Tell me of the sea. " * 40
 
 
-class StreamingClient:
+class StreamingClient(Background):
     """Keeps `streams` requests under way, each on the pod with the fewest, until `stop`."""
 
     def __init__(self, plane: ControlPlane, namespace: str, *, streams: int, tokens: int) -> None:
+        super().__init__("streaming-client")
         self.finished = 0
         """Streams that were read to their end."""
         self.drained = 0
@@ -42,38 +43,14 @@ class StreamingClient:
         self._endpoints: dict[str, str] = {}
         self._under_way: Counter[str] = Counter()
         self._have_answered: set[str] = set()
-        self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="streaming-client")
-
-    def start(self) -> Self:
-        """Begin to ask."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Let every stream end, and ask no more.
-
-        Raises:
-            BaseException: what the thread met.
-        """
-        self._stopping.set()
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
 
     @property
     def under_way(self) -> int:
         """Streams that are open now."""
         return self._under_way.total()
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._ask())
-        except BaseException as error:  # noqa: BLE001 - it belongs to the test, which asks at the end
-            self._error = error
-
-    async def _ask(self) -> None:
+    async def work(self) -> None:
+        """Keep the streams under way; once it is stopped each ends by itself."""
         limits = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=limits) as session,

@@ -1,11 +1,10 @@
 """The operator beside a fleet that somebody else made: found, watched, never taken along."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     ADOPTED,
     LIMIT,
@@ -18,23 +17,14 @@ from tests.e2e.operator_fleets import (
     post_fleet,
     v4deployment,
 )
-from tests.e2e.operator_process import condition_of, events_of, running_operator, status_of
-from tests.e2e.resource import collection, create, install_definition
+from tests.e2e.operator_process import condition_of, events_of, status_of
+from tests.e2e.resource import collection, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 WIDTH = 120  # columns of a terminal that a person has open
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def test_an_adopted_fleet_of_six_is_found_watched_and_left_alone_when_the_resource_goes(

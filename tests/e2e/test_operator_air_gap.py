@@ -1,17 +1,15 @@
 """What the operator talks to: the API server and the engines, and nothing else."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import PORT, EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import PORT, EmulatedPods
 from tests.e2e.operator_fleets import pod_template, v4deployment
 from tests.e2e.operator_process import component, grant_rights
 from tests.e2e.operator_seen import set_least, until_count, until_fresh
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.plane import ControlPlane
 
 # Python itself tells of every connection, name and program before it is opened, looked up or
@@ -19,6 +17,9 @@ from tests.rig.plane import ControlPlane
 RECORD = """
 import json, sys
 kept = open(sys.argv[1], "a", buffering=1)
+pytestmark = pytest.mark.usefixtures("definition")
+
+
 def note(event, arguments):
     if event in ("socket.connect", "socket.sendto"):
         kept.write(json.dumps(["address", arguments[1]]) + "\\n")
@@ -31,17 +32,6 @@ sys.argv = ["v4-operator", *sys.argv[2:]]
 from v4operator.cli import main
 main()
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
 
 
 def test_it_connects_to_the_api_server_and_to_its_engines_and_to_nothing_else(

@@ -1,12 +1,12 @@
 """Metrics that are lost or wrong: absent is not zero, and the condition says what it is."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import PORT, EmulatedPods, Metrics, emulated_pods
+from tests.e2e.emulated_pods import PORT, EmulatedPods, Metrics
 from tests.e2e.operator_fleets import (
     ADOPTED,
     LIMIT,
@@ -18,25 +18,16 @@ from tests.e2e.operator_fleets import (
     post_fleet,
     v4deployment,
 )
-from tests.e2e.operator_process import condition_of, running_operator, status_of
+from tests.e2e.operator_process import condition_of, status_of
 from tests.e2e.operator_seen import set_least, set_spec, until_count, until_fresh, until_reason
-from tests.e2e.resource import collection, create, install_definition
+from tests.e2e.resource import collection, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 PACE = {"shrinkWindow": "10s", "drainTimeout": "60s"}
 CALM = 2.0  # requests a second: a quarter of what one replica carries
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def begin(

@@ -1,10 +1,8 @@
 """A replica that crashes again and again is no start under way: no runaway, no freeze."""
 
-from collections.abc import Iterator
-
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     LIMIT,
     asked_counts,
@@ -12,9 +10,8 @@ from tests.e2e.operator_fleets import (
     pod_template,
     v4deployment,
 )
-from tests.e2e.operator_process import running_operator
 from tests.e2e.operator_seen import set_least, until_count, until_fresh, until_reason
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
@@ -24,16 +21,7 @@ FLOOD = 60.0  # three replicas
 CALM = 2.0  # a quarter of one
 CRASH = "rig.v4serving.dev/crash-seconds"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def crash(plane: ControlPlane, namespace: str, pod: str, *, seconds: str | None) -> None:

@@ -18,15 +18,12 @@ from tests.e2e.operator_fleets import (
 )
 from tests.e2e.operator_process import running_operator
 from tests.e2e.operator_seen import adopt_two, set_least, until_count, until_ready, until_reason
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """Shrinking under real streams: nothing is cut, whoever dies in the middle of it."""
 
-from collections.abc import Iterator
-
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     LIMIT,
     NAME,
@@ -13,9 +11,9 @@ from tests.e2e.operator_fleets import (
     pod_template,
     v4deployment,
 )
-from tests.e2e.operator_process import component, grant_rights, running_operator, status_of
+from tests.e2e.operator_process import running_operator, status_of
 from tests.e2e.operator_seen import set_least, until_count, until_fresh
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.e2e.streaming_client import streaming_client
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
@@ -26,24 +24,7 @@ MOST, LEAST = 6, 2  # replicas
 ROUNDS = 5  # of six to two: twenty shrinks
 PACE = {"shrinkWindow": "10s", "drainTimeout": "300s"}
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
-
-
-@pytest.fixture
-def operator(plane: ControlPlane, namespace: str) -> Iterator[Component]:
-    process = component(plane, namespace, grant_rights(plane, namespace))
-    process.start()
-    yield process
-    process.terminate()
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def out_of_routing(plane: ControlPlane, namespace: str) -> list[str]:

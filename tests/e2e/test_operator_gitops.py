@@ -1,13 +1,12 @@
 """Others who write too: manifests that are applied again, another manager, an autoscaler."""
 
 import json
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     ACCOUNT,
     ADOPTED,
@@ -22,25 +21,16 @@ from tests.e2e.operator_fleets import (
     v4deployment,
     workload,
 )
-from tests.e2e.operator_process import condition_of, running_operator, status_of
+from tests.e2e.operator_process import condition_of, status_of
 from tests.e2e.operator_seen import set_spec, until_count, until_fresh, until_reason
-from tests.e2e.resource import apply, collection, create, install_definition
+from tests.e2e.resource import apply, collection, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 ROUTABLE_LABEL = "v4serving.dev/routable"
 PACE = {"shrinkWindow": "10s", "drainTimeout": "60s"}
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def applied(plane: ControlPlane, namespace: str, manifest: dict[str, Any]) -> None:

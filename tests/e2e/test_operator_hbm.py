@@ -1,15 +1,14 @@
 """Memory as the running engines report it, against the budget: condition, event and column."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import NAME, pod_template, v4deployment
-from tests.e2e.operator_process import condition_of, events_of, running_operator, status_of
+from tests.e2e.operator_process import condition_of, events_of, status_of
 from tests.e2e.operator_seen import set_spec, until_fresh, until_reason
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.plane import ControlPlane
 
 # An emulated engine on an H200 of 140 GiB holds 39 GiB of weights and a KV pool of 29 GiB, by its
@@ -20,16 +19,7 @@ FLOOD = 60.0
 # A demand above the pools must have lasted five minutes, after it has grown for one or two.
 PILED_UP_SECONDS = 540.0
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def make(plane: ControlPlane, namespace: str, selector: dict[str, str], budget: str) -> None:

@@ -11,17 +11,13 @@ from tests.e2e.operator_fleets import (
 )
 from tests.e2e.operator_process import component, grant_rights, leads
 from tests.e2e.operator_seen import adopt_two, set_least, until_count, until_ready
-from tests.e2e.resource import install_definition
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 LEASE_LOST = 1  # exit status
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @pytest.fixture

@@ -19,16 +19,13 @@ from tests.e2e.operator_fleets import (
     v4deployment,
 )
 from tests.e2e.operator_process import ROLES, condition_of, running_operator, status_of
-from tests.e2e.resource import apply, create, install_definition
+from tests.e2e.resource import apply, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 CLOSED = 30999  # nothing listens there
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @pytest.fixture

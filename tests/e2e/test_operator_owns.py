@@ -1,12 +1,11 @@
 """The operator makes the workload: Deployment and Service, rolled out, kept, gone at the end."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     LIMIT,
     NAME,
@@ -19,20 +18,11 @@ from tests.e2e.operator_fleets import (
     writes,
 )
 from tests.e2e.operator_process import condition_of, running_operator, status_of
-from tests.e2e.resource import collection, create, install_definition
+from tests.e2e.resource import collection, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def until_ready(plane: ControlPlane, namespace: str, count: int) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """A new process goes on where the old one ended: nothing asked twice, nothing cut unseen."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     ACCOUNT,
     ADOPTED,
@@ -20,9 +19,9 @@ from tests.e2e.operator_fleets import (
     v4deployment,
     writes,
 )
-from tests.e2e.operator_process import component, grant_rights, status_of
+from tests.e2e.operator_process import status_of
 from tests.e2e.operator_seen import set_least, until_count, until_fresh
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
@@ -31,24 +30,7 @@ WINDOW_SECONDS = 60.0
 PACE = {"shrinkWindow": f"{WINDOW_SECONDS:.0f}s", "drainTimeout": "60s"}
 LEARNED = "v4-operator-learned"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
-
-
-@pytest.fixture
-def operator(plane: ControlPlane, namespace: str) -> Iterator[Component]:
-    process = component(plane, namespace, grant_rights(plane, namespace))
-    process.start()
-    yield process
-    process.terminate()
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def begin(plane: ControlPlane, namespace: str, selector: dict[str, str]) -> None:

@@ -1,13 +1,12 @@
 """The number of replicas follows the demand: up at once, down drained, and no further than GPUs."""
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     ADOPTED,
     LIMIT,
@@ -20,9 +19,9 @@ from tests.e2e.operator_fleets import (
     v4deployment,
     writes,
 )
-from tests.e2e.operator_process import condition_of, running_operator, status_of
+from tests.e2e.operator_process import condition_of, status_of
 from tests.e2e.operator_seen import until_fresh
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.audit import AuditEntry
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
@@ -34,16 +33,7 @@ POLLED = {"interval": "5s"}  # the default: there are some reconciles between tw
 BUSY = 60.0  # three replicas
 FAST = {"shrinkWindow": "20s", "drainTimeout": "60s"}
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods, running_operator(plane, namespace):
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition", "operating")
 
 
 def make(

@@ -34,10 +34,7 @@ REREAD_REQUESTS = 60
 # Silence is noticed after 70 s.
 SILENT_LIMIT = 300.0
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @contextmanager

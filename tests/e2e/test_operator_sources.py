@@ -6,14 +6,11 @@ from typing import Any
 import pytest
 from tests.e2e.operator_fleets import LIMIT, NAME, v4deployment
 from tests.e2e.operator_process import condition_of, running_operator, status_of
-from tests.e2e.resource import create, install_definition
+from tests.e2e.resource import create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @pytest.fixture(autouse=True)

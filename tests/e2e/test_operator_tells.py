@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import LIMIT, NAME, pod_template, v4deployment, writes
 from tests.e2e.operator_process import component, events_of, grant_rights, status_of
 from tests.e2e.operator_seen import set_least, until_fresh
-from tests.e2e.resource import ROOT, create, install_definition
+from tests.e2e.resource import ROOT, create
 from tests.rig.component import Component
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
@@ -23,6 +23,8 @@ from tests.rig.waiting import eventually
 from v4operator.api.v1alpha1 import KIND
 from v4operator.catalogue import load
 from v4operator.crdgen import admission
+
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,6 @@ class Leader:
             timeout=LIMIT,
             env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
         )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
 
 
 @pytest.fixture

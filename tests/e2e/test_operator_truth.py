@@ -20,14 +20,11 @@ from tests.e2e.operator_fleets import (
     writes,
 )
 from tests.e2e.operator_process import condition_of, running_operator, status_of
-from tests.e2e.resource import apply, change, create, install_definition
+from tests.e2e.resource import apply, change, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def until_found(plane: ControlPlane, namespace: str, reason: str) -> list[str]:

@@ -4,13 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     LIMIT,
     asked_counts,
@@ -21,7 +20,7 @@ from tests.e2e.operator_fleets import (
 )
 from tests.e2e.operator_process import component, grant_rights
 from tests.e2e.operator_seen import until_fresh
-from tests.e2e.resource import ROOT, create, install_definition
+from tests.e2e.resource import ROOT, create
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
@@ -29,16 +28,7 @@ from v4operator import __version__
 
 NEXT = "99.1.0"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 @pytest.fixture

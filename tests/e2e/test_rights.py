@@ -4,12 +4,11 @@ Last in the order of files, so that the audit log holds every story of the run; 
 touches all that the operator does, so that it holds alone, too.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import MakeNodes
-from tests.e2e.emulated_pods import EmulatedPods, emulated_pods
+from tests.e2e.emulated_pods import EmulatedPods
 from tests.e2e.operator_fleets import (
     ADOPTED,
     LIMIT,
@@ -21,23 +20,14 @@ from tests.e2e.operator_fleets import (
 )
 from tests.e2e.operator_process import grant_nodes, running_operator, status_of
 from tests.e2e.operator_seen import set_least, until_count, until_fresh
-from tests.e2e.resource import change, create, install_definition
+from tests.e2e.resource import change, create
 from tests.e2e.rights_used import Right, granted, used
 from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 HELD = "held"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition(plane: ControlPlane) -> None:
-    install_definition(plane)
-
-
-@pytest.fixture
-def engines(plane: ControlPlane, namespace: str) -> Iterator[EmulatedPods]:
-    with emulated_pods(plane, namespace) as pods:
-        yield pods
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def renamed(made: dict[str, Any], name: str) -> dict[str, Any]:

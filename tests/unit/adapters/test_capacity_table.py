@@ -1,5 +1,7 @@
 """The table of the admission policies: written where it differs, and only there."""
 
+from collections.abc import Mapping
+
 import pytest
 from tests.conftest import FakeClock
 from tests.unit.adapters.test_cluster_writes import Scripted, answered
@@ -44,7 +46,7 @@ async def test_no_answer_is_the_callers_to_know() -> None:
 async def test_it_is_made_once_and_not_before_somebody_leads() -> None:
     made: list[int] = []
 
-    def make() -> dict[str, object]:
+    def make() -> Mapping[str, object]:
         made.append(1)
         return TABLE
 
