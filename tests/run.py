@@ -60,7 +60,7 @@ PLANE = ("python", "-m", "pytest", "-q", "--timeout=600")
 # Stories that take minutes each in real time: asked for by name (`make test-cluster`).
 _TIMED = (
     *(f"operator_{name}" for name in ("scales", "drains", "blind", "shaken", "hbm", "restarts")),
-    *("operator_tells", "inhibition", "prometheus_same_decisions"),
+    *("operator_tells", "inhibition", "prometheus_same_decisions", "prometheus_scales"),
 )
 TIMED = tuple(f"tests/e2e/test_{name}.py" for name in _TIMED)
 END_TO_END = (
