@@ -146,9 +146,12 @@ def _continued(observation: Observation, learned: Learned) -> Learned:
 def _known(
     learned: Learned, prior: PerformanceProfile | None, sample: FleetSample | None
 ) -> _Known:
-    """Fits and mix as learned; before that the prior's law and the mix of the very first minute."""
+    """Fits and mix as learned; before that the prior's law and the mix of the very first minute.
+
+    A fleet that nobody has used yet has learned no mix, however long it has been watched.
+    """
     mix = learned.mix
-    if mix is None or not learned.history:
+    if mix is None or all(s.first_tokens_per_second == 0.0 for s in learned.history):
         mix = mix_of(() if sample is None else (sample,))
     if learned.sizing is None or learned.reference is None:
         fit = fit_from_prior(prior)

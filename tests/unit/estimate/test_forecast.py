@@ -205,6 +205,18 @@ def test_the_mix_follows_the_counters_within_minutes() -> None:
     assert mix.context_tokens == pytest.approx(1500.0)
 
 
+def test_the_first_requests_of_an_idle_fleet_tell_their_own_mix() -> None:
+    idle = fleet_sample(first_tokens_per_second=0.0)
+    learned = replace(
+        Learned.empty(KEY), history=(idle,), mix=mix_of((idle,)), block_started_at=NOW
+    )
+    short = replica_with("a", NOW, first=60.0, prompt=12_000.0, prefill=12_000.0, decode=1800.0)
+    found, _ = forecast(observation(short), learned, HBM, profile(FLASH))
+    assert found.mix is not None
+    assert found.mix.prompt_tokens < 250.0
+    assert found.mix.decode_tokens < 40.0
+
+
 def test_answers_are_counted_between_starts_and_finishes() -> None:
     growing = fleet_sample(
         decode_tokens_per_second=3000.0,
