@@ -121,4 +121,4 @@ def test_a_prometheus_that_is_not_there_is_an_error_of_one_sentence(block: Block
     url = f"http://{block.host}:{block.free_port()}"
     result = backtest("--prometheus", url, "--deployment", "chat")
     assert result.exit_code == 2
-    assert result.output.startswith("v4-operator: Prometheus 'backtest': ")
+    assert result.output.startswith("v4-operator backtest: Prometheus 'backtest': ")

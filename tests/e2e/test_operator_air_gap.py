@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from tests.e2e.conftest import MakeNodes
 from tests.e2e.emulated_pods import PORT, EmulatedPods
 from tests.e2e.operator_fleets import pod_template, v4deployment
@@ -17,9 +18,6 @@ from tests.rig.plane import ControlPlane
 RECORD = """
 import json, sys
 kept = open(sys.argv[1], "a", buffering=1)
-pytestmark = pytest.mark.usefixtures("definition")
-
-
 def note(event, arguments):
     if event in ("socket.connect", "socket.sendto"):
         kept.write(json.dumps(["address", arguments[1]]) + "\\n")
@@ -32,6 +30,8 @@ sys.argv = ["v4-operator", *sys.argv[2:]]
 from v4operator.cli import main
 main()
 """
+
+pytestmark = pytest.mark.usefixtures("definition")
 
 
 def test_it_connects_to_the_api_server_and_to_its_engines_and_to_nothing_else(

@@ -19,6 +19,7 @@ PACE = {"shrinkWindow": "10s", "drainTimeout": "60s"}
 BUSY = 24.0  # requests a second: a little more than one replica carries
 FLOOD = 60.0  # three replicas
 CALM = 2.0  # a quarter of one
+LOOPING = 2  # restarts after which the operator takes a short life for a crash loop
 CRASH = "rig.v4serving.dev/crash-seconds"
 
 pytestmark = pytest.mark.usefixtures("definition", "operating")
@@ -43,8 +44,19 @@ def two_of_which_one_crashes(
     until_fresh(plane, namespace, 2)
     broken = max(engines.serving)
     crash(plane, namespace, broken, seconds="0")
+    eventually(
+        lambda: restarts(plane, namespace, broken) >= LOOPING,
+        what="it crashes again and again",
+        limit_seconds=LIMIT,
+    )
     eventually(lambda: broken not in engines.serving, what="it has crashed", limit_seconds=LIMIT)
     return broken
+
+
+def restarts(plane: ControlPlane, namespace: str, pod: str) -> int:
+    """How often its engine was started again."""
+    found = plane.get(f"/api/v1/namespaces/{namespace}/pods/{pod}")
+    return sum(each["restartCount"] for each in found["status"].get("containerStatuses", ()))
 
 
 def test_a_crash_looper_stops_growth_is_named_and_is_the_first_to_go(
