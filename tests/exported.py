@@ -19,7 +19,7 @@ from v4operator.model.forecast import Forecast
 from v4operator.model.hbm import Band, KvPool
 from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.memory import PolicyMemory
-from v4operator.model.observation import Interval, Observation, Scrapes
+from v4operator.model.observation import GatewayObservation, Interval, Observation, Scrapes
 from v4operator.model.reading import EngineReading
 from v4operator.observe.engines import read
 from v4operator.report.metrics import FleetMetrics
@@ -109,7 +109,8 @@ def _seen(key: Key, replicas: int, reading: EngineReading, now: float) -> Observ
         for index in range(replicas)
     ]
     cost = Cost(device_usd_per_hour=3.0, budget_usd_per_hour=500.0)
-    return observation(members, now=now, key=key, cost=cost)
+    queue = GatewayObservation(waiting_requests=7.0, lost_total=40.0)
+    return replace(observation(members, now=now, key=key, cost=cost), gateway=queue)
 
 
 def _record(metrics: FleetMetrics, seen: Observation) -> None:

@@ -33,6 +33,7 @@ from v4operator.model.deployment import Deployment, Key
 from v4operator.model.effects import Effect
 from v4operator.model.problem import Problem
 from v4operator.observe.collector import Collector
+from v4operator.observe.gateway import GatewayWatch
 from v4operator.observe.ports import Clock, WorkloadUnavailable, WorkloadView
 from v4operator.reconcile import Cycle, Reconciler, Remembered, State
 from v4operator.report.decisions import Decisions, Standing
@@ -194,7 +195,7 @@ class Standalone:
     def _forget(self, key: Key) -> None:
         log.info("forgotten", v4deployment=str(key), reason="no manifest names it any more")
         self.states.pop(key, None)
-        self.reconciler.collector.set_targets(key, {}, 1.0)
+        self.reconciler.forget(key)
         self.fleet_metrics.forget(key)
         self.decisions.forget(key)
         self.files.remove(key)
@@ -270,27 +271,29 @@ def serve(
     return server.port
 
 
-def open_collector(
+def open_observers(
     stack: AsyncExitStack,
     settings: Settings,
     clock: Clock,
     policy: AddressPolicy,
     speed: float = 1.0,
-) -> Collector:
-    """A collector that scrapes over HTTP until the stack is closed; `speed` is the clock's."""
+) -> tuple[Collector, GatewayWatch]:
+    """What scrapes and asks over HTTP until the stack is closed; `speed` is the clock's."""
     source = HttpMetricsSource(clock, policy)
     stack.push_async_callback(source.aclose)
-    fleets = PrometheusSource(load_entries(settings.prometheus_file), clock)
-    stack.push_async_callback(fleets.aclose)
+    prometheus = PrometheusSource(load_entries(settings.prometheus_file), clock)
+    stack.push_async_callback(prometheus.aclose)
+    gateways = GatewayWatch(prometheus, clock)
+    stack.push_async_callback(gateways.aclose)
     collector = Collector(
         source,
         clock,
-        fleets=fleets,
+        fleets=prometheus,
         concurrency=settings.scrape_concurrency,
         scrape_limit_seconds=SCRAPE_SECONDS * speed,
     )
     stack.push_async_callback(collector.aclose)
-    return collector
+    return collector, gateways
 
 
 def _assemble(
@@ -303,7 +306,7 @@ def _assemble(
 ) -> Standalone:
     # Standalone engines run where the operator runs, so loopback is where they are.
     policy = AddressPolicy(allow_loopback=True)
-    collector = open_collector(stack, settings, rim.clock, policy, speed=rim.speed)
+    collector, gateways = open_observers(stack, settings, rim.clock, policy, speed=rim.speed)
     catalogue = load(settings.catalogue_dir)
     fleet_metrics = FleetMetrics(catalogue)
     registry.register(fleet_metrics)
@@ -315,6 +318,7 @@ def _assemble(
             view=rim.view,
             writer=rim.writer,
             collector=collector,
+            gateways=gateways,
             clock=rim.clock,
         ),
         files=StatusFiles(status_folder),

@@ -37,7 +37,7 @@ from v4operator.adapters.kube_access import SERVICE_ACCOUNT, access
 from v4operator.adapters.kube_events import KubeEvents
 from v4operator.adapters.kube_lease import KubeLease
 from v4operator.adapters.kube_resource import KubeResource
-from v4operator.app import open_collector, open_registry, serve, stop_on_signals
+from v4operator.app import open_observers, open_registry, serve, stop_on_signals
 from v4operator.catalogue import load
 from v4operator.cluster_operator import ClusterOperator
 from v4operator.crdgen.admission import table
@@ -103,6 +103,9 @@ async def run_cluster(settings: Settings, kubeconfig: Path | None) -> None:
         catalogue = load(settings.catalogue_dir)
         policy = AddressPolicy(
             allow_loopback=settings.allow_loopback,
+            # As it is reached from here. The servers behind that address stand in an EndpointSlice
+            # of the namespace `default`, where an operator of one namespace has no rights; a scrape
+            # shows no credentials, so that it is an anonymous GET to them.
             refused=await places_of(str(credentials.configuration.host)),
         )
         operator = _operator(
@@ -142,6 +145,7 @@ def _operator(
     workloads = ClusterWorkloads(
         stores, api, is_leading=elector.is_leading, endpoints=EndpointsView(clock)
     )
+    collector, gateways = open_observers(stack, settings, clock, policy)
     return ClusterOperator(
         settings=settings,
         stores=stores,
@@ -149,7 +153,8 @@ def _operator(
             catalogue=catalogue,
             view=workloads,
             writer=workloads,
-            collector=open_collector(stack, settings, clock, policy),
+            collector=collector,
+            gateways=gateways,
             clock=clock,
         ),
         workloads=workloads,

@@ -237,7 +237,7 @@ class ClusterOperator:
         if self.states.pop(key, None) is not None:
             log.info("forgotten", v4deployment=str(key), reason="it is deleted")
         name = Key(key.namespace, key.name)
-        self.reconciler.collector.set_targets(name, {}, 1.0)
+        self.reconciler.forget(name)
         self.fleet_metrics.forget(name)
         self.decisions.forget(name)
         self.statuses.forget(key)

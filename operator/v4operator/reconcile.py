@@ -17,7 +17,7 @@ from v4operator.estimate.hbm import check
 from v4operator.estimate.live_hbm import fullest
 from v4operator.estimate.prior import prior
 from v4operator.model.catalogue import Catalogue, PerformanceProfile
-from v4operator.model.deployment import Deployment
+from v4operator.model.deployment import Deployment, Key
 from v4operator.model.forecast import Forecast
 from v4operator.model.hbm import Finding, HbmReport
 from v4operator.model.learned import Learned, key_of_fit
@@ -28,6 +28,7 @@ from v4operator.model.running import ConfiguredValue
 from v4operator.model.status import Status
 from v4operator.model.verdict import Verdict
 from v4operator.observe.collector import Collector
+from v4operator.observe.gateway import GatewayWatch
 from v4operator.observe.gather import gather
 from v4operator.observe.ports import Clock, WorkloadView
 from v4operator.report.status import status
@@ -74,7 +75,13 @@ class Reconciler:
     view: WorkloadView
     writer: WorkloadWriter
     collector: Collector
+    gateways: GatewayWatch
     clock: Clock
+
+    def forget(self, key: Key) -> None:
+        """Nobody asks for this deployment any more."""
+        self.collector.set_targets(key, {}, 1.0)
+        self.gateways.watch(key, None, 1.0)
 
     async def reconcile(
         self, deployment: Deployment, before: State | None, remembered: Remembered | None = None
@@ -128,6 +135,9 @@ class Reconciler:
             deployment.metrics_interval_seconds,
             deployment.metrics_server,
         )
+        interval = deployment.metrics_interval_seconds
+        self.gateways.watch(deployment.key, deployment.gateway, interval)
+        outside = self.gateways.seen(deployment.key)
         now = self.clock.now()
         observation = gather(
             deployment,
@@ -135,6 +145,7 @@ class Reconciler:
             self.collector.windows(deployment.key),
             now=now,
             since=before.seen_at if before else now,
+            gateway=outside.gateway,
         )
         told = known.status.configuration if known.status else ()
         found = effective(
@@ -145,7 +156,12 @@ class Reconciler:
             self.catalogue,
         )
         problem = self.collector.source_problem(deployment.metrics_server)
-        return replace(observation, deployment=found.deployment, metrics_problem=problem), found
+        return replace(
+            observation,
+            deployment=found.deployment,
+            metrics_problem=problem,
+            findings=outside.findings,
+        ), found
 
     def _live(self, observation: Observation) -> LiveHbm | None:
         """Memory as the fullest replica reports it, where its engine tells enough."""
@@ -170,13 +186,17 @@ class Reconciler:
 
 def _others(observation: Observation, expected: Forecast, found: Effective) -> tuple[Finding, ...]:
     """Findings on how the workload is made and its engines are configured."""
-    engine = observation.deployment.memory.engine
     limit = (
-        admission_finding(engine, expected.capacity, found.admission_limit)
+        admission_finding(observation.deployment, expected.capacity, found.admission_limit)
         if found.arguments_known
         else None
     )
-    return (*observation.workload.findings, *found.findings, *((limit,) if limit else ()))
+    return (
+        *observation.findings,
+        *observation.workload.findings,
+        *found.findings,
+        *((limit,) if limit else ()),
+    )
 
 
 def _learned(deployment: Deployment, remembered: Remembered) -> Learned:

@@ -33,7 +33,7 @@ _REPLICAS = {"flash-0": "http://10.0.0.1:8000"}
 _TOKEN = "s3cret-token"
 
 
-class _Server:
+class Server:
     """Answers every query with one response and keeps what it was asked."""
 
     def __init__(self, answer: Callable[[], web.Response]) -> None:
@@ -55,8 +55,8 @@ class _Server:
 
 
 @asynccontextmanager
-async def serving(answer: Callable[[], web.Response]) -> AsyncIterator[_Server]:
-    server = _Server(answer)
+async def serving(answer: Callable[[], web.Response]) -> AsyncIterator[Server]:
+    server = Server(answer)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app)
@@ -85,7 +85,7 @@ def stamped(ahead_seconds: float, value: str = "3") -> web.Response:
     return told([row(SystemClock().now() + ahead_seconds, value)])()
 
 
-async def outcome(server: _Server, **entry: Any) -> Scrape:
+async def outcome(server: Server, **entry: Any) -> Scrape:
     known = PrometheusEntries((PrometheusEntry(name="main", url=server.url, **entry),))
     source = PrometheusSource(known, SystemClock())
     try:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from math import ceil
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,6 +39,10 @@ bytes in the text, so that the text's own size does not bound what it becomes.""
 _PARTS = (b"[", b"{", b",", b":")
 """Each value and label of a JSON text brings at least one of these."""
 
+_FIGURE_BYTES = 2**20
+_FIGURE_PARTS = 10_000
+"""One figure takes 200 bytes and ten parts; what is too many is still to be counted and told."""
+
 _AT_ONCE = 4
 """Queries under way at one server: Prometheus itself runs 20 for everybody."""
 
@@ -64,7 +68,14 @@ class _Result(BaseModel):
 
 
 class _Data(BaseModel):
-    result: list[_Result]
+    """A list of series, or of a scalar its time and value."""
+
+    result: Annotated[list[_Result] | tuple[float, float], Field(union_mode="left_to_right")]
+
+    def series(self) -> tuple[PromSeries, ...]:
+        if isinstance(self.result, tuple):
+            return (PromSeries(labels={}, samples=(self.result,)),)
+        return tuple(result.series() for result in self.result)
 
 
 class _Body(BaseModel):
@@ -115,6 +126,23 @@ class PrometheusClient:
         """
         form = {"query": expression, "time": f"{at:.3f}"}
         return await self._ask("query", form, _ANSWER_BYTES, _MAX_PARTS)
+
+    async def query_figure(
+        self, expression: str, *, at: float, look_back_seconds: float
+    ) -> tuple[PromSeries, ...]:
+        """As `query`, of an expression that should give one figure and may give anything.
+
+        Where the server has it so, samples older than `look_back_seconds` count as gone.
+
+        Raises:
+            PrometheusError: there is no whole answer, or it is long.
+        """
+        form = {
+            "query": expression,
+            "time": f"{at:.3f}",
+            "lookback_delta": f"{look_back_seconds:g}s",
+        }
+        return await self._ask("query", form, _FIGURE_BYTES, _FIGURE_PARTS)
 
     async def query_range(
         self, expression: str, *, start: float, end: float, step_seconds: float
@@ -188,7 +216,7 @@ def _series(answer: Answer, most_parts: int) -> tuple[PromSeries, ...]:
         raise PrometheusError(f"the answer is partial: {_plain(body.lacks)}")
     if body.data is None:
         raise PrometheusError("the answer holds no series")
-    return tuple(result.series() for result in body.data.result)
+    return body.data.series()
 
 
 def _body(answer: Answer) -> _Body:

@@ -96,14 +96,15 @@ class PrometheusEntries:
 
     def __init__(self, entries: tuple[PrometheusEntry, ...] = ()) -> None:
         self._by_name = {entry.name: entry for entry in entries}
-        self._default = next((entry for entry in entries if entry.default), None)
+        alone = entries[0] if len(entries) == 1 else None
+        self._default = next((entry for entry in entries if entry.default), alone)
 
     def __iter__(self) -> Iterator[PrometheusEntry]:
         """All of them, in the order of the file."""
         return iter(self._by_name.values())
 
     def find(self, name: str) -> PrometheusEntry | str:
-        """The entry of that name ("": the default one), or why there is none."""
+        """The entry of that name ("": the default or only one), or why there is none."""
         found = self._by_name.get(name) if name else self._default
         if found is not None:
             return found
@@ -111,7 +112,7 @@ class PrometheusEntries:
             return "the operator's settings name no Prometheus (V4_PROMETHEUS_FILE)"
         allowed = ", ".join(sorted(self._by_name))
         if not name:
-            return f"no Prometheus is the default: metrics.prometheus has to name one of {allowed}"
+            return f"no Prometheus is the default: the spec has to name one of {allowed}"
         hint = nearest(name, self._by_name)
         meant = f"; did you mean {hint!r}?" if hint else ""
         return f"the operator's settings name no Prometheus {name!r}, allowed: {allowed}{meant}"

@@ -1,7 +1,8 @@
 """Readings of a whole fleet from a Prometheus that scrapes its engines: few queries, all replicas.
 
-Implements `observe.ports.FleetSource`. What cannot be read is a reason for each replica, never a
-zero: another cluster's answer has no series of ours, and a wrong clock is told by its seconds.
+Implements `observe.ports.FleetSource`, and `FigureSource` for a user's own expressions. What cannot
+be read is a reason for each replica, never a zero: another cluster's answer has no series of ours,
+and a wrong clock is told by its seconds.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from v4operator.observe.promql import (
     Target,
     by_replica,
     exposition,
+    one_count,
     replica_selector,
 )
 
@@ -103,6 +105,21 @@ class PrometheusSource:
             name: self._one(entry, series.get(value), value, fleet.devices.get(name))
             for name, value in joined.items()
         }
+
+    async def figure(self, server: str, expression: str) -> float | str:
+        """The one count that it gives now, or why there is none. The entry's matchers stay out."""
+        entry = self._entries.find(server)
+        if isinstance(entry, str):
+            return entry
+        now = self._clock.now()
+        try:
+            found = await self._clients[entry.name].query_figure(
+                expression, at=now, look_back_seconds=_LOOK_BACK_SECONDS
+            )
+        except PrometheusError as error:
+            return str(error)
+        count = one_count(found, since=now - _LOOK_BACK_SECONDS, until=now + _MAX_AHEAD_SECONDS)
+        return f"Prometheus {entry.name!r} gives {count}" if isinstance(count, str) else count
 
     async def _series(
         self, entry: PrometheusEntry, key: Key, replicas: Iterable[str]

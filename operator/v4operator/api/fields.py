@@ -79,6 +79,9 @@ Budget = Annotated[
     _MORE_THAN_NOTHING,
 ]
 
+EntryName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""A Prometheus of the operator's settings, by name: a manifest never brings an address."""
+
 
 def broken(allowed: str) -> PydanticCustomError:
     """The error of a validator whose rule stands in CEL too, with the same words."""

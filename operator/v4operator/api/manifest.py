@@ -26,6 +26,7 @@ from v4operator.model.catalogue import Catalogue
 from v4operator.model.deployment import (
     Cost,
     Deployment,
+    GatewayQueries,
     Key,
     MemoryPlan,
     Objectives,
@@ -147,6 +148,7 @@ def _deployment(resource: V4Deployment) -> Deployment:
         metrics_path=spec.engine.metrics.path or DEFAULT_METRICS_PATH[spec.engine.name],
         metrics_interval_seconds=spec.metrics.interval,
         metrics_server=spec.metrics.server,
+        gateway=_gateway(spec),
         replicas=spec.replicas,
         cost=Cost(
             device_usd_per_hour=spec.cost.device_per_hour,
@@ -156,6 +158,17 @@ def _deployment(resource: V4Deployment) -> Deployment:
             max_surge=spec.workload.rollout.max_surge,
             max_unavailable=spec.workload.rollout.max_unavailable,
         ),
+    )
+
+
+def _gateway(spec: V4DeploymentSpec) -> GatewayQueries | None:
+    demand = spec.demand
+    if demand is None:
+        return None
+    return GatewayQueries(
+        waiting=demand.query,
+        lost=demand.lost_query,
+        server=demand.prometheus or spec.metrics.prometheus or "",
     )
 
 

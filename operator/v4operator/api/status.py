@@ -55,6 +55,10 @@ class ObservedPart(StatusPart):
     waiting_requests: Annotated[float | None, Field(description="Requests that queue inside.")]
     fresh_replicas: Annotated[int, Field(description="Replicas whose reading is not stale.")]
     ready_replicas: Annotated[int, Field(description="Replicas that are ready.")]
+    gateway_waiting_requests: Annotated[
+        float | None,
+        Field(description="Requests that wait in front of them, by spec.demand.query."),
+    ]
 
 
 class CapacityPart(StatusPart):

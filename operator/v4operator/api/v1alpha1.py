@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from v4operator.api.cost import CostSpec
-from v4operator.api.fields import Budget, Duration, Spec, broken
+from v4operator.api.demand import DemandSpec
+from v4operator.api.fields import Budget, Duration, EntryName, Spec, broken
 from v4operator.api.markers import Atomic, Cel, Preserved, rules
 from v4operator.api.scaling import ScalingSpec
 from v4operator.api.serving import AcceleratorSpec, EngineSpec, ModelSpec, ParallelismSpec
@@ -189,12 +190,10 @@ class MetricsSpec(Spec):
         ),
     ] = "Scrape"
     prometheus: Annotated[
-        str | None,
+        EntryName | None,
         Field(
-            max_length=63,
-            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
             description="Name of that server's entry in the operator's settings. Default: the "
-            "entry that is the default there.",
+            "entry that is the default there, or the only one.",
         ),
     ] = None
     interval: Annotated[
@@ -240,6 +239,10 @@ class V4DeploymentSpec(Spec):
     metrics: Annotated[MetricsSpec, Field(description="How the replicas are observed.")] = (
         MetricsSpec()
     )
+    demand: Annotated[
+        DemandSpec | None,
+        Field(description="What waits in front of the replicas. Default: nothing is held there."),
+    ] = None
 
 
 class ObjectMeta(BaseModel):

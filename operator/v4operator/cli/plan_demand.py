@@ -89,7 +89,7 @@ def demand_findings(
         published = sorted({f"{p.devices} x {p.accelerator}" for p in anywhere})
         yield Finding(
             reason="NoPerformanceProfile",
-            message=f"Unknown: no throughput of {plan.checkpoint} is published for these devices, "
+            message=f"No throughput of {plan.checkpoint} is published for these devices, "
             "and speed is not carried over from others.",
             hint=f"Published: {', '.join(published) or 'none'}.",
         )

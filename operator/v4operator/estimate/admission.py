@@ -22,8 +22,12 @@ for fluctuation is about a sixth."""
 _SURE = 0.6
 """The confidence from which a fit is this fleet's own (as in `throughput`)."""
 
-_DEFAULTS = {"sglang": "256 for V4, over all its ranks", "vllm": "256 to 1,024 for each rank"}
-"""What an engine runs at most unless it is told (SGLang cookbook v0.5.15; vLLM 0.33 by use)."""
+_DEFAULTS = {
+    "sglang": "256 for V4, over all its ranks",
+    "vllm": "1,024 for each rank on devices of 70 GiB and more, else 256",
+}
+"""What an engine runs at most unless it is told: SGLang cookbook v0.5.15; vLLM 0.33.0, in
+`EngineArgs.get_batch_defaults`, for its API server; an A100 and a GB10 count as small there."""
 
 _FLAGS = {"sglang": "--max-running-requests", "vllm": "--max-num-seqs"}
 
@@ -54,32 +58,42 @@ def admission_limit(
     return max(1, int(found.sequences))
 
 
-def admission_finding(engine: str, found: Capacity | None, limit: int | None) -> Finding | None:
+def admission_finding(
+    deployment: Deployment, found: Capacity | None, limit: int | None
+) -> Finding | None:
     """Where the engine's own limit is missing, or is not what keeps the objective.
 
     Args:
-        engine: which one.
+        deployment: as it effectively is. Where it names a gateway that one keeps the limit, and an
+            engine may be without.
         found: what one replica carries.
         limit: what the engine is told to run at most, over all ranks; `None`: nothing.
     """
+    engine, ranks = deployment.memory.engine, deployment.memory.layout.data
     if found is None or engine not in _FLAGS or found.bound is CapacityBound.KV_POOL:
         return None  # a pool that is full admits no more by itself
     wanted = max(1, int(found.sequences))
     if limit is None:
-        return Finding(
-            reason="AdmissionLimitMissing",
-            message=f"the engine is told no limit of running requests (its own is"
-            f" {_DEFAULTS[engine]}), and {wanted} keep the objective ({found.source}): in an"
-            " overload every request would miss it",
-            hint=f"start it with {_FLAGS[engine]}, or limit requests at a gateway",
-        )
-    if found.confidence < _SURE or wanted / _DRIFT_RATIO <= limit <= wanted * _DRIFT_RATIO:
-        return None
+        return None if deployment.gateway is not None else _missing(engine, wanted, found.source)
+    near = wanted / _DRIFT_RATIO <= limit <= wanted * _DRIFT_RATIO
+    if found.confidence < _SURE or near or abs(limit - wanted) < ranks:
+        return None  # ranks are told whole requests: less than one for each is no drift
     return Finding(
         reason="AdmissionLimitDrift",
         message=f"the engine runs up to {limit} requests, and {wanted} keep the objective"
         f" ({found.source})",
         hint=f"change {_FLAGS[engine]} with the next rollout; an owned one follows by itself then",
+    )
+
+
+def _missing(engine: str, wanted: int, source: str) -> Finding:
+    return Finding(
+        reason="AdmissionLimitMissing",
+        message=f"the engine is told no limit of running requests (its own is"
+        f" {_DEFAULTS[engine]}), and {wanted} keep the objective ({source}): in an overload every"
+        " request would miss it",
+        hint=f"start it with {_FLAGS[engine]} (an owned one is, with its next rollout, once its"
+        " speed is known), or limit requests at a gateway and name it in spec.demand",
     )
 
 

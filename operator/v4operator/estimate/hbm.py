@@ -11,6 +11,7 @@ from v4operator.estimate.hbm_config import Unresolved, resolve
 from v4operator.estimate.hbm_files import larger_than_memory
 from v4operator.estimate.hbm_remedies import remedies
 from v4operator.estimate.hbm_verdict import evaluate
+from v4operator.estimate.hbm_words import not_known
 from v4operator.model.catalogue import Catalogue
 from v4operator.model.deployment import MemoryPlan
 from v4operator.model.hbm import Finding, HbmReport, HbmVerdict
@@ -33,11 +34,11 @@ def check(plan: MemoryPlan, catalogue: Catalogue) -> HbmReport:
 
 
 def _unknown(unresolved: Unresolved) -> HbmReport:
-    sentence = f"Unknown: {'; '.join(unresolved.reasons)}."
+    sentence = not_known("; ".join(unresolved.reasons))
     verdict = HbmVerdict.UNKNOWN
     return HbmReport(
         verdict=verdict,
         sentence=sentence,
         decided_by=None,
-        findings=(Finding(reason=verdict.reason, message=sentence),),
+        findings=(Finding(reason=verdict.reason, message=sentence, hint=unresolved.hint),),
     )

@@ -57,11 +57,19 @@ class Configuration:
     findings: tuple[Finding, ...]
 
 
+OWN_CATALOGUE = "add what is missing to a catalogue of your own (V4_CATALOGUE_DIR, --catalogue)"
+_PLAIN_ARGUMENTS = (
+    "write the arguments that the engine is started with into the pod's command and args, or into"
+    " engine.args"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved:
-    """Why there is no configuration to check."""
+    """Why there is no configuration to check, and what would help."""
 
     reasons: tuple[str, ...]
+    hint: str | None = None
 
 
 def resolve(plan: MemoryPlan, catalogue: Catalogue) -> Configuration | Unresolved:
@@ -70,11 +78,12 @@ def resolve(plan: MemoryPlan, catalogue: Catalogue) -> Configuration | Unresolve
     accelerator = find_accelerator(catalogue, plan.accelerator)
     engine = find_engine(catalogue, plan.engine)
     if checkpoint is None or accelerator is None or engine is None or engine.memory is None:
-        return Unresolved(reasons=tuple(_unknown_names(plan, checkpoint, accelerator, engine)))
+        names = tuple(_unknown_names(plan, checkpoint, accelerator, engine))
+        return Unresolved(reasons=names, hint=OWN_CATALOGUE)
     args = parse(engine.name, plan.engine_args)
     reasons = tuple(_unreadable(plan, args, engine.name))
     if reasons:
-        return Unresolved(reasons=reasons)
+        return Unresolved(reasons=reasons, hint=_PLAIN_ARGUMENTS)
     if plan.visible_bytes is not None:
         visible = Figure(value=plan.visible_bytes, tag=Tag.MEASURED, source="node label")
         accelerator = replace(accelerator, visible_bytes=visible)

@@ -4,9 +4,9 @@ The first test that fails, in the order of `HbmVerdict`, decides.
 """
 
 from v4operator.estimate.hbm_account import Account, account_of
-from v4operator.estimate.hbm_config import Configuration
+from v4operator.estimate.hbm_config import OWN_CATALOGUE, Configuration
 from v4operator.estimate.hbm_support import block_layout, missing_figures, pool_layout, unsupported
-from v4operator.estimate.hbm_words import findings, sentence
+from v4operator.estimate.hbm_words import findings, not_known, sentence
 from v4operator.model.figures import Tag
 from v4operator.model.hbm import Band, Finding, HbmReport, HbmVerdict
 
@@ -19,24 +19,26 @@ def evaluate(config: Configuration) -> HbmReport:
     layout = block_layout(config) or pool_layout(config)
     missing = tuple(missing_figures(config))
     if missing:
-        told = f"Unknown: no figure for {'; '.join(missing)}."
-        return _without_account(config, HbmVerdict.UNKNOWN, told)
+        told = not_known(f"no figure for {'; '.join(missing)}")
+        return _without_account(config, HbmVerdict.UNKNOWN, told, hint=OWN_CATALOGUE)
     reasons = tuple(unsupported(config))
     # Without a missing figure the three are there, save the layout of a release that is too old.
     if reasons or weights is None or visible is None or layout is None:
-        told = f"Unsupported: {'; '.join(reasons)}."
+        told = f"Does not run: {'; '.join(reasons)}."
         return _without_account(config, HbmVerdict.UNSUPPORTED, told)
     return _report(account_of(config, weights, visible, layout))
 
 
-def _without_account(config: Configuration, verdict: HbmVerdict, told: str) -> HbmReport:
+def _without_account(
+    config: Configuration, verdict: HbmVerdict, told: str, hint: str | None = None
+) -> HbmReport:
     visible = config.accelerator.visible_bytes
     return HbmReport(
         verdict=verdict,
         sentence=told,
         decided_by=None,
         visible_bytes=round(visible.value) if visible else None,
-        findings=(Finding(reason=verdict.reason, message=told), *config.findings),
+        findings=(Finding(reason=verdict.reason, message=told, hint=hint), *config.findings),
         layout=config.layout,
         context_tokens=config.context_tokens,
         engine_version=config.version,

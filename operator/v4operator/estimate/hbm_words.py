@@ -38,6 +38,11 @@ def sentence(account: Account, verdict: HbmVerdict) -> str:
     )
 
 
+def not_known(why: str) -> str:
+    """The sentence of a verdict that is missing, for `why`."""
+    return f"Whether a replica fits its devices is not known: {why}."
+
+
 def findings(account: Account, verdict: HbmVerdict, told: str) -> Iterator[Finding]:
     """The verdict first, then everything else that a person should know."""
     config = account.config

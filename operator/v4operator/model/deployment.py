@@ -114,12 +114,24 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayQueries:
+    """PromQL that counts the requests in front of the replicas: those waiting, and those lost.
+
+    `server` names the Prometheus that is asked, "" the default one.
+    """
+
+    waiting: str
+    lost: str | None
+    server: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One V4Deployment as the stages see it.
 
     `metrics_server` names the Prometheus that has the metrics ("": the default one); without one
     the engines are scraped. `replicas` is the count that a person asks for where nobody else sets
-    it (Recommend, Disabled).
+    it (Recommend, Disabled). `gateway` is what tells of requests held back in front of them.
     """
 
     key: Key
@@ -136,3 +148,4 @@ class Deployment:
     cost: Cost = Cost()
     rollout: Rollout = Rollout()
     metrics_server: str | None = None
+    gateway: GatewayQueries | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from v4operator.model.deployment import Deployment
+from v4operator.model.hbm import Finding
 from v4operator.model.reading import EngineReading
 from v4operator.model.replica import Replica, Workload
 
@@ -76,19 +77,21 @@ class ReplicaObservation:
 class GatewayObservation:
     """Requests outside every replica, where a gateway holds back what they have no room for.
 
-    `lost_total` counts those that were turned away or gave up there, since any time.
+    `lost_total` counts those that were turned away or gave up there, since any time; `None` where
+    nobody tells.
     """
 
     waiting_requests: float
-    lost_total: float
+    lost_total: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that the later stages may know about one V4Deployment at `now` (Unix seconds).
 
-    `gateway` is `None` where none is known to be in front of the replicas. `metrics_problem` says
-    why the metrics' source can never be asked, whatever becomes of the replicas.
+    `gateway` is `None` where none is known to be in front of the replicas, or its queue is not
+    known. `metrics_problem` says why the metrics' source can never be asked, whatever becomes of
+    the replicas; `findings` what else could not be seen.
     """
 
     now: float
@@ -97,6 +100,7 @@ class Observation:
     replicas: tuple[ReplicaObservation, ...]
     gateway: GatewayObservation | None = None
     metrics_problem: str | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def ready(self) -> tuple[ReplicaObservation, ...]:

@@ -34,6 +34,7 @@ class ObservedStatus:
     waiting_requests: float | None
     fresh_replicas: int
     ready_replicas: int
+    gateway_waiting_requests: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def gather(
 ) -> Observation:
     """The world of one deployment at `now`; `since` is when the previous observation was made.
 
-    `gateway` is what holds the excess back in front of the replicas, if anything does.
+    `gateway` is what holds the excess back in front of the replicas, if that is known.
     """
     seen = [(replica, snapshots.get(replica.name)) for replica in workload.replicas]
     interval = deployment.metrics_interval_seconds

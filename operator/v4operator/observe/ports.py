@@ -60,6 +60,14 @@ class FleetSource(Protocol):
         ...
 
 
+class FigureSource(Protocol):
+    """Where a user's own expression is evaluated: a Prometheus of the settings."""
+
+    async def figure(self, server: str, expression: str) -> float | str:
+        """The one count that it gives now, or why there is none. `server` as in `FleetSource`."""
+        ...
+
+
 class WorkloadView(Protocol):
     """What runs for a V4Deployment."""
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from statistics import median_low
 
 from v4operator.observe.engines import WANTED
@@ -123,6 +124,24 @@ def _chosen(candidates: Sequence[ReplicaSeries], kept: Target | None, now: float
     if same is not None and same.is_scraped(now):
         return same
     return min(candidates, key=lambda each: (-len(each.series), each.target))
+
+
+def one_count(series: Sequence[PromSeries], *, since: float, until: float) -> float | str:
+    """The one count that an answer holds, or what it holds instead: absent is not zero.
+
+    Its time is to be between `since` and `until` (Unix seconds).
+    """
+    if len(series) != 1:
+        return f"{len(series):,} series, not one" if series else "no sample, not one"
+    samples = series[0].samples
+    if len(samples) != 1:
+        return f"{len(samples):,} samples over time, not one"
+    ((at, value),) = samples
+    if not isfinite(value) or value < 0.0:
+        return f"{value:g}, which is no count"
+    if not since <= at <= until:
+        return "a sample of another time than was asked for"
+    return value
 
 
 def exposition(series: Sequence[PromSeries], *, now: float) -> Exposition | None:

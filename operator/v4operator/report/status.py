@@ -63,7 +63,7 @@ def status(
 
 
 def _observed(observation: Observation) -> ObservedStatus:
-    fresh = observation.fresh
+    fresh, gateway = observation.fresh, observation.gateway
     readings = [r.reading for r in fresh if r.reading is not None]
     recent = [r.recent for r in fresh if r.recent is not None]
     usage = _known(reading.kv_usage_ratio for reading in readings)
@@ -75,6 +75,7 @@ def _observed(observation: Observation) -> ObservedStatus:
         waiting_requests=quantise.whole(_sum(r.waiting_requests for r in readings)),
         fresh_replicas=len(fresh),
         ready_replicas=len(observation.ready),
+        gateway_waiting_requests=quantise.whole(gateway.waiting_requests if gateway else None),
     )
 
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from prometheus_client.utils import floatToGoString
 
+from v4operator.estimate.kv import blocks
 from v4operator.model.reading import Engine
 from v4operator.simulate.counters import EDGES, Edges, Snapshot
 from v4operator.simulate.histogram import Histogram
@@ -22,6 +23,7 @@ _STAGES = ("loaded", "serving", "streaming", "answered")
 _STAMP = "\0"  # stands for the timestamp until a text is rendered
 
 _PAGE_TOKENS = 256  # V4's KV page in both engines
+_BATCHES_IN_FLIGHT = 2  # vLLM schedules one ahead of the one that runs (vLLM 0.33 source)
 # V4's sliding window, and the share of the full pool that SGLang gives its own (its default 0.1).
 _WINDOW_TOKENS = 128
 _WINDOW_POOL_RATIO = 0.1
@@ -159,13 +161,15 @@ def _histogram_edges(edges: Edges) -> dict[str, tuple[float, ...]]:
 def _constants(spec: FleetSpec, *, started_at: float, loading_seconds: float) -> dict[str, str]:
     """What stays for the life of a process; longer names first where one begins another."""
     capacity = spec.profile.kv_capacity_tokens
+    admitted = _admitted(spec)
+    reported = capacity if spec.engine is Engine.SGLANG else int(admitted * spec.context_tokens)
     return {
         "model": spec.model,
         "pid": "1",
-        "concurrency": f"{capacity / spec.context_tokens:.2f}",
+        "concurrency": f"{admitted:.2f}",
         "context": _number(spec.context_tokens),
         "pages": _whole(spec.engine, capacity // _PAGE_TOKENS),
-        "capacity": _whole(spec.engine, capacity),
+        "capacity": _whole(spec.engine, reported),
         "swa_capacity": _number(int(capacity * _WINDOW_POOL_RATIO)),
         "weights": _number(spec.weights_gib),
         "free_memory": _number(spec.free_memory_gib),
@@ -173,6 +177,15 @@ def _constants(spec: FleetSpec, *, started_at: float, loading_seconds: float) ->
         "loading": _number(loading_seconds),
         "started": _number(started_at),
     }
+
+
+def _admitted(spec: FleetSpec) -> float:
+    """Requests of the maximum length that vLLM's planner lets begin at once.
+
+    `kv_cache_size_tokens` is made of this and the maximum length, and is no capacity (vllm#51041).
+    """
+    pages = spec.profile.kv_capacity_tokens // _PAGE_TOKENS
+    return pages / blocks(spec.context_tokens, _BATCHES_IN_FLIGHT * spec.batched_tokens)
 
 
 def _whole(engine: Engine, number: int) -> str:

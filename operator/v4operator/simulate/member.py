@@ -49,6 +49,7 @@ class FleetSpec:
     traffic: Traffic | None = None
     quota: int | None = None
     context_tokens: int = 262_144
+    batched_tokens: int = 16_384  # vLLM's own on devices of 160 GiB and more (vLLM 0.33 source)
     weights_gib: float = 38.92  # per device: V4-Flash on four, as in SGLang's recording
     free_memory_gib: float = 9.84  # after start-up, likewise
 

@@ -81,6 +81,7 @@ def _fleet(fields: Fields) -> FleetScenario:
         traffic=_traffic(fields.inner("traffic")) if "traffic" in fields else None,
         quota=fields.whole("quota") if "quota" in fields else None,
         context_tokens=fields.whole("contextTokens", 262_144, low=1),
+        batched_tokens=fields.whole("batchedTokens", 16_384, low=1),
         weights_gib=fields.number("weightsGiB", 38.92),
         free_memory_gib=fields.number("freeMemoryGiB", 9.84),
     )

@@ -24,6 +24,7 @@ from v4operator.catalogue import load
 from v4operator.cluster_operator import ClusterOperator
 from v4operator.model.deployment import Key
 from v4operator.observe.collector import Collector
+from v4operator.observe.gateway import GatewayWatch
 from v4operator.observe.ports import Scrape
 from v4operator.reconcile import Reconciler
 from v4operator.report.decisions import Decisions, Standing
@@ -73,15 +74,35 @@ class Silent:
         return Scrape(at=0.0, reading=None, failure="connection refused")
 
 
+class Queues:
+    """A Prometheus that tells of a gateway what the test says."""
+
+    def __init__(self) -> None:
+        self.answer: float | str = "gives no sample"
+        self.asked = 0
+
+    async def figure(self, server: str, expression: str) -> float | str:
+        assert (server, expression) == ("", "sum(queue)")
+        self.asked += 1
+        return self.answer
+
+
+@pytest.fixture
+def queues() -> Queues:
+    return Queues()
+
+
 @pytest.fixture
 def server() -> Obliging:
     return Obliging()
 
 
 @pytest.fixture
-async def operator(server: Obliging, clock: FakeClock) -> AsyncIterator[ClusterOperator]:
+async def operator(
+    server: Obliging, queues: Queues, clock: FakeClock
+) -> AsyncIterator[ClusterOperator]:
     api, stores = cast("KubeApi", server), ClusterStores()
-    collector = Collector(Silent(), clock)
+    collector, gateways = Collector(Silent(), clock), GatewayWatch(queues, clock)
     workloads = ClusterWorkloads(
         stores, api, is_leading=lambda: True, endpoints=EndpointsView(clock)
     )
@@ -89,7 +110,12 @@ async def operator(server: Obliging, clock: FakeClock) -> AsyncIterator[ClusterO
         settings=Settings(),
         stores=stores,
         reconciler=Reconciler(
-            catalogue=load(), view=workloads, writer=workloads, collector=collector, clock=clock
+            catalogue=load(),
+            view=workloads,
+            writer=workloads,
+            collector=collector,
+            gateways=gateways,
+            clock=clock,
         ),
         workloads=workloads,
         owned=OwnedWorkloads(stores, api, is_leading=lambda: True),
@@ -102,6 +128,7 @@ async def operator(server: Obliging, clock: FakeClock) -> AsyncIterator[ClusterO
         ),
     )
     await collector.aclose()
+    await gateways.aclose()
 
 
 def put(operator: ClusterOperator, manifest: dict[str, Any]) -> None:
@@ -194,6 +221,33 @@ async def test_a_v4deployment_that_is_deleted_is_forgotten(
     assert await operator.reconcile(KEY) is None
     assert (operator.states, len(server.asked)) == ({}, known)
     assert operator.reconciler.collector.windows(Key("ns", NAME)) == {}
+
+
+async def test_a_queue_that_is_not_told_is_a_finding_and_one_that_is_a_figure(
+    operator: ClusterOperator, server: Obliging, queues: Queues, clock: FakeClock
+) -> None:
+    manifest = v4deployment(ADOPTED)
+    manifest["spec"]["demand"] = {"query": "sum(queue)"}
+    put(operator, manifest)
+    put_fleet(operator)
+    for answer in ("gives no sample", 12.0):
+        queues.answer = answer
+        await operator.reconcile(KEY)
+        await clock.advance(6.0)
+        await operator.reconcile(KEY)
+    told = [
+        (
+            "GatewayQueueUnknown" in [finding["reason"] for finding in status["findings"]],
+            status["observed"]["gatewayWaitingRequests"],
+        )
+        for status in server.statuses()
+    ]
+    assert told == [(False, None), (True, None), (False, 12.0)]
+    operator.stores.claims.remove(KEY)
+    await operator.reconcile(KEY)
+    asked = queues.asked
+    await clock.advance(60.0)
+    assert queues.asked == asked
 
 
 async def test_a_reconcile_that_hangs_gives_its_worker_back(

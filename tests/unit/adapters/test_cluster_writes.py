@@ -700,7 +700,7 @@ async def test_a_config_map_that_cannot_be_reached_stops_nothing() -> None:
 async def test_more_than_a_config_map_holds_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("v4operator.adapters.cluster_learned._MOST_BYTES", 500)
+    monkeypatch.setattr("v4operator.adapters.cluster_learned._MOST_BYTES", 900)
     clock, script = FakeClock(), Scripted(NotFound("none"), answered())
     learned = ClusterLearned(script.api, "operators", clock)
     await learned.read(OBJECT)

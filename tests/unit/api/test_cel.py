@@ -175,6 +175,34 @@ REFUSED = (
         path="spec.metrics.source",
     ),
     Case(
+        name="a-gateway-without-a-queue",
+        change={"demand": {"lostQuery": "sum(gateway_lost_total)"}},
+        field="spec.demand.query",
+        message="Required value",
+        path="spec.demand.query",
+    ),
+    Case(
+        name="a-query-that-asks-nothing",
+        change={"demand": {"query": " \n"}},
+        field="spec.demand.query",
+        message="should match",
+        path="spec.demand.query",
+    ),
+    Case(
+        name="a-query-that-is-too-long",
+        change={"demand": {"query": "x" * 2001}},
+        field="spec.demand.query",
+        message="may not be more than 2000",
+        path="spec.demand.query",
+    ),
+    Case(
+        name="an-address-for-a-prometheus",
+        change={"demand": {"query": "up", "prometheus": "http://prometheus:9090"}},
+        field="spec.demand.prometheus",
+        message="should match",
+        path="spec.demand.prometheus",
+    ),
+    Case(
         name="interval-too-long",
         change={"metrics": {"interval": "90s"}},
         field="spec.metrics.interval",
@@ -298,6 +326,16 @@ ACCEPTED = (
         change={"workload": {"endpoints": None, "template": {"spec": {"containers": []}}}},
     ),
     Case(name="a-count-in-automatic", change={"replicas": 3}),
+    Case(
+        name="a-gateway-beside-scraped-engines",
+        change={
+            "demand": {
+                "query": "sum(gateway_queue)\n  + sum(router_queue)\n",
+                "lostQuery": "sum(gateway_lost_total)",
+                "prometheus": "main",
+            }
+        },
+    ),
 )
 
 

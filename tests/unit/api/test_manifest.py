@@ -7,7 +7,7 @@ import pytest
 
 from v4operator.adapters.manifest_file import load_file
 from v4operator.api.manifest import MAX_BYTES, load_text
-from v4operator.model.deployment import Deployment, HbmBudget, Key, ScalingMode
+from v4operator.model.deployment import Deployment, GatewayQueries, HbmBudget, Key, ScalingMode
 from v4operator.model.layout import Layout
 from v4operator.model.problem import InputError, Problem
 
@@ -220,3 +220,20 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_text(MINIMAL)
 
     assert [d.key.name for d in load_file(path)] == ["flash-chat"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "demand", "server"),
+    [
+        ("{}", "", ""),
+        ("{source: Prometheus, prometheus: main}", "", "main"),
+        ("{source: Prometheus, prometheus: main}", ", prometheus: edge", "edge"),
+        ("{}", ", prometheus: edge", "edge"),
+    ],
+    ids=["the-default", "as-the-metrics", "another", "beside-scraped-engines"],
+)
+def test_a_gateway_is_asked_of_its_own_prometheus_or_of_that_of_the_metrics(
+    metrics: str, demand: str, server: str
+) -> None:
+    text = f"{MINIMAL}  metrics: {metrics}\n  demand: {{query: sum(queue){demand}}}\n"
+    assert one(text).gateway == GatewayQueries(waiting="sum(queue)", lost=None, server=server)

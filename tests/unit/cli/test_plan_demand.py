@@ -137,7 +137,7 @@ def test_objectives_can_be_told_and_one_out_of_reach_ends_with_1() -> None:
 def test_without_a_published_speed_the_answer_is_unknown() -> None:
     status, output = run(f"{CHAT} --accelerator mi355x")
     assert status == 1
-    assert "Unknown: no throughput of deepseek-ai/DeepSeek-V4-Flash is published" in output
+    assert "No throughput of deepseek-ai/DeepSeek-V4-Flash is published" in output
     assert "Published: 4 x b200, 4 x b300" in output
     status, document = answer(f"{CHAT} --accelerator b200 --count 2")
     assert status == 1

@@ -90,7 +90,7 @@ def test_our_figure_is(item: str, value: float, tolerance: float) -> None:
         ("Flash on 1 x B200 192GB", "fits-tight"),
         ("Pro on 8 x H100 80GB", "weights-exceed"),
         ("Pro on 8 x B200", "fits: weights of 101.9 GiB"),
-        ("NVIDIA NIM on A100", "Unsupported: a100-80 has no kernels"),
+        ("NVIDIA NIM on A100", "Does not run: a100-80 has no kernels"),
         ("Flash on a Mac with 192 GB (MLX 8-bit)", "302 GB does not go into 192 GB"),
         ("MLX", "302 GB goes into 512 GB"),
         ("Total HBM needed, 2 x H100", "of 156 GB to fill: weights-exceed"),
@@ -128,7 +128,10 @@ GGUF = "tecaprovn/deepseek-v4-flash-gguf"
         ({"kind": "eight-bit", "checkpoint": GGUF}, "unknown"),
         ({"kind": "overhead", "engine": "mlx"}, "unknown"),
         ({"kind": "recipe", "family": "flash", "accelerator": "l20"}, "no recipe"),
-        ({"kind": "required", "checkpoint": GGUF, "accelerator": "b200"}, "Unknown: no figure for"),
+        (
+            {"kind": "required", "checkpoint": GGUF, "accelerator": "b200"},
+            "Whether a replica fits its devices is not known: no figure",
+        ),
         ({"kind": "measurement", "checkpoint": GGUF}, "no published figure"),
     ],
 )

@@ -92,8 +92,21 @@ def test_what_is_missing_is_named_and_never_guessed(plan: MemoryPlan, missing: s
     assert missing in report.sentence
     assert report.weights_bytes is None
     assert report.pool is None
+    assert report.sentence.startswith("Whether a replica fits its devices is not known: ")
     assert report.findings[0].reason == "Unknown"
-    assert report.findings[0].hint is None
+
+
+@pytest.mark.parametrize(
+    ("plan", "hint"),
+    [
+        (replace(PLAN, accelerator="z100"), "a catalogue of your own"),
+        (replace(PLAN, accelerator="gb10"), "a catalogue of your own"),
+        (replace(PLAN, args_unreadable="a script"), "into the pod's command and args"),
+    ],
+    ids=["a name", "a figure", "arguments"],
+)
+def test_what_to_do_about_an_unknown_verdict_is_told(plan: MemoryPlan, hint: str) -> None:
+    assert hint in str(check(plan, CATALOGUE).findings[0].hint)
 
 
 def test_a_draft_without_a_figure_is_missing_only_while_it_is_used() -> None:

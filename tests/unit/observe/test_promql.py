@@ -13,6 +13,7 @@ from v4operator.observe.promql import (
     by_replica,
     escaped,
     exposition,
+    one_count,
     replica_selector,
 )
 
@@ -172,3 +173,50 @@ def test_the_engine_is_recognised_from_its_samples() -> None:
     reading = read_samples(found)
     assert isinstance(reading, EngineReading)
     assert reading.engine is Engine.VLLM
+
+
+_COUNT = PromSeries(labels={}, samples=((NOW, 12.0),))
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ([_COUNT], 12.0),
+        ([PromSeries(labels={}, samples=((NOW - 100.0, 0.0),))], 0.0),
+        ([PromSeries(labels={}, samples=((NOW + 5.0, 1.0),))], 1.0),
+        ([], "no sample, not one"),
+        ([_COUNT] * 1200, "1,200 series, not one"),
+        ([PromSeries(labels={}, samples=())], "0 samples over time, not one"),
+        ([PromSeries(labels={}, samples=((NOW, 1.0), (NOW, 1.0)))], "2 samples over time, not one"),
+        ([PromSeries(labels={}, samples=((NOW, float("nan")),))], "nan, which is no count"),
+        ([PromSeries(labels={}, samples=((NOW, float("inf")),))], "inf, which is no count"),
+        ([PromSeries(labels={}, samples=((NOW, -0.5),))], "-0.5, which is no count"),
+        ([PromSeries(labels={}, samples=((NOW - 101.0, 1.0),))], "a sample of another time"),
+        ([PromSeries(labels={}, samples=((NOW + 6.0, 1.0),))], "a sample of another time"),
+        ([PromSeries(labels={}, samples=((float("nan"), 1.0),))], "a sample of another time"),
+    ],
+    ids=[
+        "one",
+        "none-waits",
+        "a-clock-a-little-ahead",
+        "nothing",
+        "many",
+        "no-sample",
+        "a-range",
+        "nan",
+        "infinite",
+        "negative",
+        "old",
+        "of-the-future",
+        "of-no-time",
+    ],
+)
+def test_one_finite_count_of_now_is_a_count_and_nothing_else_is(
+    answer: list[PromSeries], found: float | str
+) -> None:
+    told = one_count(answer, since=NOW - 100.0, until=NOW + 5.0)
+    if isinstance(found, str):
+        assert isinstance(told, str)
+        assert told.startswith(found)
+    else:
+        assert told == found

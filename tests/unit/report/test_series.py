@@ -22,7 +22,7 @@ from v4operator.decide.decide import decide
 from v4operator.model.deployment import Key
 from v4operator.model.hbm import Band, Finding, HbmVerdict
 from v4operator.model.memory import PolicyMemory
-from v4operator.model.observation import Interval
+from v4operator.model.observation import GatewayObservation, Interval
 from v4operator.model.reading import MissingFigure
 from v4operator.model.replica import Phase
 from v4operator.report.status import status
@@ -114,6 +114,24 @@ def test_a_cache_for_which_nothing_is_left_is_zero() -> None:
     report = hbm(HbmVerdict.WEIGHTS_EXCEED, kv_cache_bytes=Band(low=-9.0, central=-3.0, high=1.0))
     made.record(observation(serving(1)), forecast(demand(0.5), hbm=report))
     assert made.value("v4_deployment_hbm_bytes", component="kv-cache") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("gateway", "waiting", "lost"),
+    [
+        (GatewayObservation(waiting_requests=0.0, lost_total=40.0), 0.0, 40.0),
+        (GatewayObservation(waiting_requests=7.0, lost_total=None), 7.0, None),
+        (None, None, None),
+    ],
+    ids=["told", "losses not counted", "not known"],
+)
+def test_what_is_not_known_of_a_gateway_has_no_series(
+    gateway: GatewayObservation | None, waiting: float | None, lost: float | None
+) -> None:
+    made = Exported()
+    made.record(replace(observation(serving(2)), gateway=gateway), forecast(demand(0.5)))
+    assert made.value("v4_deployment_gateway_waiting_requests") == waiting
+    assert made.value("v4_deployment_gateway_lost_requests_total") == lost
 
 
 def test_findings_are_counted_by_code() -> None:

@@ -24,7 +24,7 @@ from v4operator.model.deployment import ScalingMode
 from v4operator.model.forecast import FleetThroughput, Forecast, ThroughputVerdict
 from v4operator.model.hbm import Band, Finding, HbmVerdict
 from v4operator.model.memory import PolicyMemory
-from v4operator.model.observation import Interval, Observation
+from v4operator.model.observation import GatewayObservation, Interval, Observation
 from v4operator.model.replica import Phase
 from v4operator.model.status import Condition, Status
 from v4operator.report import quantise
@@ -200,6 +200,13 @@ def test_what_is_observed_sums_over_the_fresh_replicas_and_unknown_stays_unknown
     assert (found.fresh_replicas, found.ready_replicas) == (2, 3)
     empty = reported(observation(())).observed
     assert (empty.kv_usage_ratio, empty.running_requests) == (None, None)
+
+
+def test_what_waits_at_a_gateway_is_told_beside_what_waits_inside() -> None:
+    outside = GatewayObservation(waiting_requests=7.0, lost_total=None)
+    seen = replace(observation(serving(2)), gateway=outside)
+    assert reported(seen).observed.gateway_waiting_requests == 7
+    assert reported(observation(serving(2))).observed.gateway_waiting_requests is None
 
 
 def test_a_silent_replica_says_why_and_shows_no_stale_figures() -> None:

@@ -2,13 +2,18 @@
 
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from v4operator.api.manifest import load_text
+from v4operator.catalogue import load
+from v4operator.estimate.live_hbm import live
 from v4operator.model.deployment import Key
+from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.reading import Engine, EngineReading
 from v4operator.observe.engines import read
 from v4operator.simulate.exposition import VERSIONS, Exposition
@@ -16,6 +21,7 @@ from v4operator.simulate.fleet import Fleet
 from v4operator.simulate.member import FleetSpec, StartUp
 from v4operator.simulate.profiles import PROFILES
 from v4operator.simulate.replica import Replica
+from v4operator.simulate.scenario import read_scenario
 from v4operator.simulate.traffic import Lengths, Rate, Traffic
 from v4operator.simulate.truth import Objective
 
@@ -173,7 +179,7 @@ def test_our_own_reader_sees_the_truth_of_a_vllm_replica() -> None:
     assert reading.engine is Engine.VLLM
     assert reading.running_requests == load.running
     assert reading.kv_usage_ratio == load.held_tokens / 4_000_000
-    assert reading.kv_capacity_tokens == 4_000_000
+    assert reading.num_gpu_blocks == 4_000_000 // 256
     assert reading.decode_tokens_total == counters.decode_tokens + counters.prefill_emitted
     assert reading.prompt_tokens_total == counters.prompt_tokens
     assert reading.finished_requests_total == counters.finished
@@ -215,3 +221,22 @@ def test_an_idle_replica_reads_zero_not_absent() -> None:
     reading = read(exposition.serving(engine_of(fleet).snapshot()).encode())
     assert isinstance(reading, EngineReading)
     assert (reading.running_requests, reading.decode_tokens_total) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["flash-chat", "pro-agents"])
+def test_what_the_engines_of_the_demo_report_is_what_their_deployment_makes_of_them(
+    name: str,
+) -> None:
+    story = files("v4operator.cli.demo") / "story"
+    scenario = read_scenario((story / "scenario.yaml").read_text(encoding="utf-8"), where="story")
+    demo = next(each.spec for each in scenario.fleets if each.spec.key.name == name)
+    fleet = Fleet(demo, start=START)
+    fleet.advance(START + 60)
+    (deployment,) = load_text((story / f"{name}.yaml").read_text(encoding="utf-8"), name)
+    exposition = Exposition(demo, started_at=START, loading_seconds=480)
+    reading = read(exposition.serving(engine_of(fleet).snapshot()).encode())
+    assert isinstance(reading, EngineReading)
+    reading = replace(reading, version=VERSIONS[demo.engine], version_reason=None)
+    found = live(reading, deployment.memory, load())
+    assert isinstance(found, LiveHbm)
+    assert found.findings == ()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from v4operator.model.forecast import ThroughputVerdict
-from v4operator.report.families import Family, Kind, Row, gauge, states
+from v4operator.report.families import Family, Kind, Row, counter, gauge, states
 from v4operator.report.seen import Seen
 from v4operator.report.series.replica import context_of
 
@@ -56,6 +56,20 @@ def _capacities(seen: Seen) -> Iterator[Row]:
 
 
 LOAD: tuple[Family[Seen], ...] = (
+    gauge(
+        "v4_deployment_gateway_waiting_requests",
+        "Requests that wait in front of the replicas; absent while that is not known.",
+        "spec.demand.query",
+        lambda seen: (
+            seen.observation.gateway.waiting_requests if seen.observation.gateway else None
+        ),
+    ),
+    counter(
+        "v4_deployment_gateway_lost_requests_total",
+        "Requests that were turned away or gave up there, as the gateway counts them.",
+        "spec.demand.lostQuery",
+        lambda seen: seen.observation.gateway.lost_total if seen.observation.gateway else None,
+    ),
     gauge(
         "v4_deployment_demand_replicas",
         "Present demand in units of one healthy replica's work at the objective.",
