@@ -1,29 +1,26 @@
 """Alarms on every truth: healthy days without one, random incidents named in time and by cause.
 
 Drives the simulated fleet under scripted scaling; the operator's own stages watch and are not
-heeded. Prints one table. Run as `python -m tests.bench.alarms --hours 24 --incidents 200`.
+heeded. Writes `results/alarms.md` anew after every row. Run as
+`python -m tests.bench.alarms --hours 24 --incidents 200`.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
+from tests.bench.alarms_fleet import POLL_SECONDS, REPLICAS, noisy, scaling, traffic, watch
+from tests.bench.policy import commit_here
 
 from v4operator.model.forecast import Forecast, ThroughputVerdict
-from v4operator.simulate.fast.fleet import FleetSimulation, Setting
 from v4operator.simulate.fast.trace import Trace
 from v4operator.simulate.fast.truths import TRUTHS, AcceptanceDrop, Leak, Slow, Truth
-from v4operator.simulate.policies.ours import Ours
-from v4operator.simulate.policies.policy import Briefing, Seen
-from v4operator.simulate.policies.subject import SHRINK_WINDOW_SECONDS, Subject, subject_of
-from v4operator.simulate.policies.telemetry import Telemetry
-from v4operator.simulate.profiles import PROFILES
 
-PROFILE = "flash-fp8-4xh200"
-POLL_SECONDS = 5.0
-PROMPT_TOKENS, ANSWER_TOKENS = 1200, 600
-REPLICAS = 4
 FAULT_AT = 5400.0  # the reference has closed over the swing by then
 STUCK = 1e6  # factor on a step that then never ends
 
@@ -36,8 +33,6 @@ FAULTS = frozenset(
         ThroughputVerdict.ACCEPTANCE_DROPPED,
     }
 )
-
-Counts = Sequence[tuple[float, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,74 +56,6 @@ class Incident:
     within: float | None
     replica: str | None = None
     trace: Callable[[Trace], Trace] = lambda trace: trace
-
-
-def noisy(name: str, noise: float) -> Truth:
-    """A truth whose steps and minutes scatter, with gauges that lag."""
-    return replace(TRUTHS[name].noisy(noise, stale_gauge_seconds=10.0), wander=noise)
-
-
-def traffic(hours: float, seed: int, *, each: float = 2.1) -> Trace:
-    """Poisson arrivals that swing twice an hour and over the day, with prompts that change."""
-    chance = np.random.default_rng((seed, 11))
-    seconds = int(hours * 3600)
-    at = np.arange(seconds, dtype=np.float64)
-    swing = 1.0 - 0.35 * np.cos(2 * np.pi * at / 1800.0) + 0.15 * np.cos(2 * np.pi * at / 14400.0)
-    counts = chance.poisson(REPLICAS * each * swing)
-    arrival = np.repeat(at, counts) + chance.random(counts.sum())
-    arrival.sort()
-    mix = 1.0 + 0.5 * np.sin(arrival / 3000.0)
-    size = len(arrival)
-    prompt = np.maximum(16, chance.exponential(PROMPT_TOKENS * mix)).astype(np.int64)
-    output = np.maximum(16, chance.exponential(ANSWER_TOKENS, size)).astype(np.int64)
-    return Trace(
-        arrival=arrival,
-        prompt=prompt,
-        output=output,
-        session=np.full(size, -1),
-        prefix=np.zeros(size, np.int64),
-        seconds=float(seconds),
-    )
-
-
-def watch(trace: Trace, truth: Truth, seed: int, counts: Counts = ()) -> Iterator[Forecast]:
-    """What the operator thinks at every poll, while the count follows the script."""
-    setting = Setting(profile=PROFILES[PROFILE], truth=truth, seed=seed, initial_replicas=REPLICAS)
-    fleet, telemetry, script = FleetSimulation(trace, setting), Telemetry(), list(counts)
-    operator = Ours(_subject(setting), gateway=False)
-    for now in np.arange(POLL_SECONDS, trace.duration, POLL_SECONDS).tolist():
-        fleet.advance(now)
-        while script and script[0][0] <= now:
-            fleet.set_desired(script.pop(0)[1])
-        shown = fleet.metrics()
-        telemetry.record(now, shown, fleet.gateway())
-        operator.decide(
-            Seen(now=now, desired=fleet.desired, replicas=tuple(shown), telemetry=telemetry)
-        )
-        if operator.last is not None:
-            yield operator.last[0]
-
-
-def _subject(setting: Setting) -> Subject:
-    """The deployment as its owner would have written it, with the catalogue's law."""
-    profile = setting.profile
-    briefing = Briefing(
-        law=profile.step,
-        max_running=profile.max_running,
-        kv_capacity_tokens=profile.kv_capacity_tokens,
-        ttft_seconds=setting.ttft_seconds,
-        inter_token_latency_seconds=setting.tpot_seconds,
-        attainment=0.99,
-        minimum=1,
-        quota=20,
-        start_up_seconds=setting.start_up_seconds,
-    )
-    return subject_of(
-        PROFILE,
-        briefing,
-        interval_seconds=POLL_SECONDS,
-        shrink_window_seconds=SHRINK_WINDOW_SECONDS,
-    )
 
 
 def faults(course: Iterator[Forecast], until: float = float("inf")) -> list[Watched]:
@@ -158,13 +85,6 @@ def faults(course: Iterator[Forecast], until: float = float("inf")) -> list[Watc
             )
         )
     return told
-
-
-def scaling(hours: float, truth: Truth) -> Counts:
-    """Four replicas, one more and one less by turns; up to seven where efficiency depends on it."""
-    most = 7 if truth.efficiency_at_seven < 1 else 5
-    turns = (4, most, 4, 3)
-    return [(7200.0 * i, turns[i % 4]) for i in range(1, int(hours / 2) + 1)]
 
 
 def healthy(name: str, noise: float, hours: float, seed: int) -> list[Watched]:
@@ -248,6 +168,8 @@ def tried(base: Truth, kind: str, loss: float, seed: int) -> Found:
         seen.add(named.verdict)
         if first is None and named.verdict in (FAULTS if case.within else case.expected):
             first = outcome
+            if case.within is not None:
+                break
     return _found(case, loss, first, seen, early)
 
 
@@ -285,25 +207,81 @@ def random_incident(number: int) -> Found:
     return tried(base, kind, float(chance.uniform(0.15, 0.5)), number)
 
 
+LOSSES = (0.15, 0.35)
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What has been played so far, as one page."""
+
+    path: Path
+    command: str
+    days: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    incidents: list[Found] = field(default_factory=list)
+
+    def write(self) -> None:
+        """The page with all rows up to now."""
+        named = Counter((f.kind, f.right) for f in self.incidents)
+        kinds = [f"| {k} | {named[k, True]} | {named[k, False]} |" for k in KINDS]
+        right = sum(found.right for found in self.incidents)
+        lines = [
+            "# Alarms on every truth of the simulator",
+            f"\nMade with `{self.command}` at commit {commit_here()}.",
+            "Gauges are up to 10 s old. The noise is that of every step and, once more, of each",
+            "replica from minute to minute. The accepted length of the truth `acceptance` falls by",
+            "itself, so that its losses are not played apart.",
+            "\n## Healthy days: varying load, mix and number of replicas\n",
+            "| truth | noise | hours | false alarms | minutes of them |\n|---|---:|---:|---:|---:|",
+            *self.days,
+            "\n## Losses of one replica of four and of all\n",
+            "| who | loss | truth | noise | named in time by its cause | after, s |",
+            "|---|---:|---|---:|---:|---|",
+            *self.losses,
+            "\n## Random incidents: 15 to 50 % lost, 5 to 10 % of noise\n",
+            f"{right} of {len(self.incidents)} causes right.\n",
+            "| incident | right | wrong or late |\n|---|---:|---:|",
+            *kinds,
+        ]
+        self.path.write_text("\n".join(lines) + "\n")
+
+
+def day_row(name: str, noise: float, hours: float) -> str:
+    """One healthy day."""
+    told = healthy(name, noise, hours, 1)
+    minutes = sum(t.end - t.begin + POLL_SECONDS for t in told) / 60.0
+    return f"| {name} | {noise:.0%} | {hours:g} | {len(told)} | {minutes:.1f} |"
+
+
+def loss_row(kind: str, loss: float, name: str, noise: float, seeds: int) -> str:
+    """One loss with several seeds."""
+    found = [tried(noisy(name, noise), kind, loss, seed) for seed in range(1, seeds + 1)]
+    right = sum(f.right for f in found)
+    after = ", ".join("-" if f.seconds is None else f"{f.seconds:.0f}" for f in found)
+    return f"| {kind} | {loss:.0%} | {name} | {noise:.0%} | {right} of {seeds} | {after} |"
+
+
 def main() -> None:
-    """Print the healthy days of each truth, then the incidents."""
+    """Write the healthy days of each truth, the losses, then the incidents."""
     ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--hours", type=float, default=24.0)
-    ask.add_argument("--noise", type=float, default=0.10)
+    ask.add_argument("--hours", type=float, default=24.0, help="of each healthy day")
+    ask.add_argument("--noise", type=float, nargs="+", default=[0.05, 0.10])
+    ask.add_argument("--seeds", type=int, default=5, help="of each loss")
     ask.add_argument("--incidents", type=int, default=200)
+    ask.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     asked = ask.parse_args()
-    print("| truth | false alarms | minutes |\n|---|---|---|")
-    for name in TRUTHS:
-        told = healthy(name, asked.noise, asked.hours, 1)
-        minutes = sum(t.end - t.begin + POLL_SECONDS for t in told) / 60.0
-        print(f"| {name} | {len(told)} | {minutes:.1f} |", flush=True)
-    print("\n| incident | loss | right | named after, s |\n|---|---|---|---|")
-    found = []
+    command = " ".join(["python -m tests.bench.alarms", *sys.argv[1:]])
+    report = Report(path=asked.results / "alarms.md", command=command)
+    for name, noise in product(TRUTHS, asked.noise):
+        report.days.append(day_row(name, noise, asked.hours))
+        report.write()
     for number in range(asked.incidents):
-        found.append(random_incident(number))
-        last = found[-1]
-        print(f"| {last.kind} | {last.loss:.2f} | {last.right} | {last.seconds} |", flush=True)
-    print(f"\n{sum(f.right for f in found)} of {len(found)} causes right")
+        report.incidents.append(random_incident(number))
+        report.write()
+    steady = [name for name, truth in TRUTHS.items() if truth.acceptance is None]
+    for kind, loss, name, noise in product(KINDS[:2], LOSSES, steady, asked.noise):
+        report.losses.append(loss_row(kind, loss, name, noise, asked.seeds))
+        report.write()
 
 
 if __name__ == "__main__":

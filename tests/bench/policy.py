@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [row for key, row in ledger.rows.items() if not key.startswith("bounds/")]
     contest = Contest(
         day_long=_DEVELOPMENT,
-        commit=_commit(),
+        commit=commit_here(),
         command=_command(options, arguments or sys.argv[1:]),
         planned=Counter(map(_who, _documented(options))),
     )
@@ -306,7 +306,8 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     return " ".join(["python", "tests/bench/policy.py", *words])
 
 
-def _commit() -> str:
+def commit_here() -> str:
+    """The commit that a result belongs to."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     done = execute(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

@@ -1,17 +1,13 @@
-"""Alarms in the simulated fleet: a few of the incidents that `tests.bench.alarms` plays in full."""
+"""Alarms in the simulated fleet: the first of the incidents that `tests.bench.alarms` plays."""
 
-import pytest
-from tests.bench.alarms import noisy, tried
+from tests.bench.alarms import random_incident
+
+INCIDENTS = 20
+LEAST_RIGHT = 19  # 95 %
 
 
-@pytest.mark.parametrize(
-    ("truth", "kind", "loss"),
-    [
-        pytest.param("linear", "one slow", 0.35, id="a third slower, alone"),
-        pytest.param("captured", "all slow", 0.35, id="a third slower, all"),
-    ],
-)
-def test_a_loss_is_named_by_its_cause_within_its_time(truth: str, kind: str, loss: float) -> None:
-    found = tried(noisy(truth, 0.05), kind, loss, 1)
-    assert found.early == 0
-    assert found.right, found.told
+def test_random_incidents_are_named_by_their_cause_within_their_time() -> None:
+    found = [random_incident(number) for number in range(INCIDENTS)]
+    assert [f for f in found if f.early] == []
+    wrong = [f for f in found if not f.right]
+    assert len(wrong) <= INCIDENTS - LEAST_RIGHT, wrong

@@ -90,6 +90,15 @@ def _demand_inputs(situation: Situation) -> Iterator[Input]:
         source=f"a prior of two public traces and {minutes(demand.spread_seconds)} of own"
         " forecast errors",
     )
+    yield Input(
+        name="least use of a further replica",
+        value=demand.least_used_share,
+        unit="ratio",
+        age_seconds=None,
+        source="the objective and how often replicas were missing"
+        if demand.least_used_share is not None
+        else "no gateway is known: a reserve is held instead",
+    )
 
 
 def _capacity_inputs(situation: Situation) -> Iterator[Input]:

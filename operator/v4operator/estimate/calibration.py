@@ -40,6 +40,9 @@ _BLOCK_ERROR = 0.10
 # stale, so that a level of load not seen since a change does not hold the line back.
 _CELL_ERROR = 0.07
 
+# So many blocks say as much of how far replicas are off the line as its scatter lets one expect.
+LINE_BLOCKS = (_BLOCK_ERROR / _CELL_ERROR) ** 2
+
 # Levels of load: decode rates within a factor of 1.3, and prompt tokens computed per decoded token
 # within a factor of 2. A fleet that swings tenfold fills about ten cells.
 _RATE_BAND = log(1.3)

@@ -9,15 +9,16 @@ from dataclasses import replace
 from math import exp, hypot, sqrt
 
 from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
+from v4operator.estimate.outlook import Outlook
 from v4operator.estimate.price import Price
+from v4operator.estimate.shortage import least_used_share
 from v4operator.estimate.surge import surging_requests
 from v4operator.estimate.throughput import quantile
-from v4operator.estimate.traffic import traffic_of, work_of
+from v4operator.estimate.traffic import highest, traffic_of, work_of
 from v4operator.model.deployment import Objectives
 from v4operator.model.forecast import Demand
-from v4operator.model.learned import FleetSample, Growth
+from v4operator.model.learned import FleetSample, Learned
 from v4operator.model.observation import (
-    GatewayObservation,
     Interval,
     Observation,
     ReplicaObservation,
@@ -48,15 +49,7 @@ _RAMP_SECONDS = 1200.0
 # trend, and a step is over before a replica has started. 0.6 to 0.7 did best in the policy study.
 _RETURNING_SHARE = 0.7
 
-# Where a gateway holds the excess back only the excess fails: then a tenth and a quarter of a
-# replica keep 99 % on the R1 day, beside the whole replicas that rounding up adds. Four tenths of
-# the spread is that tenth before any evidence; a steady service keeps no less, since letting it
-# saved 0.3 of 94 replica-hours on the m-large day and cost 0.15 % of the requests.
-_EXCESS_RATIO = 0.1
-_EXCESS_SHARE = 0.4
-_EXCESS_REPLICAS = 0.25
-
-_NOTHING_LEARNED = Growth()
+_NOTHING_LEARNED = Learned.empty("")
 
 # With more silent replicas than this the fleet is not seen (two thirds must be fresh).
 _MOST_SILENT_SHARE = 1.0 / 3.0
@@ -100,42 +93,35 @@ def sample_of(observation: Observation) -> FleetSample | None:
 
 def demand(
     observation: Observation,
-    history: Sequence[FleetSample],
     price: Price,
-    objectives: Objectives,
     *,
     batch_limit: float,
-    trend: float,
     horizon_seconds: float,
-    growth: Growth = _NOTHING_LEARNED,
-    peak: float = 0.0,
-    recent_peak: float = 0.0,
+    learned: Learned = _NOTHING_LEARNED,
 ) -> Demand:
     """The demand now and at the horizon; where too little is seen it says so, and tells that part.
 
     now = arriving work + backlog + one replica for each ready one that is silent.
-    horizon = the highest of: the arriving work grown by the trend, and an allowance for
-    fluctuation; the same ungrown, with the backlog; the arriving work, or the `recent_peak` of the
-    last minutes, with room for growth that nothing announces; a share of the `peak` of the last
-    hours. A backlog is such growth that has come, so that it takes of the room and is not added.
+    horizon = what to provide for until a start that is ordered now is over, and the silent ones:
+    with a gateway `_outlook`, without one `_reserved`. `learned` gives history, trend, peaks and
+    what the fleet's own forecasts were worth.
     """
     sample = sample_of(observation)
     reason = _blind(observation, sample)
     if sample is None:
         return _nothing_seen(reason, horizon_seconds)
+    history, trend = learned.history, learned.trend_replicas_per_second
     mean = work_of(traffic_of(sample, history), price)
     level = max(mean, _surge(observation, history, price, mean))
-    spread = spread_of(growth)
-    held = max(level, recent_peak)
-    grown = _grown(level, trend, horizon_seconds)
     backlog = _backlog(observation, price, level, batch_limit)
-    foreseen = max(
-        grown + allowance(grown, price, objectives),
-        level + allowance(level, price, objectives) + backlog,
-        held + reserve(held, price, objectives, observation.gateway, spread),
-        _RETURNING_SHARE * peak,
-    )
+    grown = _grown(level, trend, horizon_seconds)
     silent = _silent(observation, sample)
+    least = None
+    if observation.gateway is None:
+        foreseen = _reserved(observation, price, learned, level=level, grown=grown, backlog=backlog)
+    else:
+        least = least_used_share(learned.shortage, observation.deployment.objectives.attainment)
+        foreseen = max(_outlook(price, learned, max(level, grown)).replicas(least), level + backlog)
     return Demand(
         computable=reason is None,
         reason=reason,
@@ -147,9 +133,47 @@ def demand(
         prefill_tokens_per_second=sample.prefill_tokens_per_second,
         waiting_requests=sample.waiting,
         silent_replicas=silent,
-        spread_ratio=spread,
-        spread_seconds=growth.seconds,
+        spread_ratio=spread_of(learned.growth),
+        spread_seconds=learned.growth.seconds,
         surging=level > mean,
+        least_used_share=least,
+    )
+
+
+def _outlook(price: Price, learned: Learned, expected: float) -> Outlook:
+    """Where only the excess fails: what may come, each with its probability."""
+    return Outlook(
+        expected=expected,
+        spread=spread_of(learned.growth),
+        peaks=[work_of(peak, price) for peak in learned.peaks],
+    )
+
+
+def _reserved(
+    observation: Observation,
+    price: Price,
+    learned: Learned,
+    *,
+    level: float,
+    grown: float,
+    backlog: float,
+) -> float:
+    """Where all fail at once: the highest of four.
+
+    The arriving work grown by the trend, and an allowance for fluctuation; the same ungrown, with
+    the backlog; the arriving work, or the most of the last shrink window, with room for growth that
+    nothing announces; a share of the peak of the last hours. A backlog is such growth that has
+    come, so that it takes of the room and is not added.
+    """
+    objectives = observation.deployment.objectives
+    # within one shrink window nobody has gone for good
+    since = observation.now - observation.deployment.scaling.shrink_window_seconds
+    held = max(level, highest(learned.peaks, price, since=since))
+    return max(
+        grown + allowance(grown, price, objectives),
+        level + allowance(level, price, objectives) + backlog,
+        held + reserve(held, price, objectives, spread_of(learned.growth)),
+        _RETURNING_SHARE * highest(learned.peaks, price),
     )
 
 
@@ -222,17 +246,13 @@ def reserve(
     level: float,
     price: Price,
     objectives: Objectives,
-    gateway: GatewayObservation | None,
     spread: float = PRIOR_SPREAD,
 ) -> float:
-    """Replicas to add for growth within one start-up that nothing announces.
+    """Replicas to add for growth within one start-up that nothing announces, without a gateway.
 
-    `spread` is that of the logarithm of such growth (`growth.spread_of`). Without a gateway a fleet
-    that is short fails everyone, so its quantile is kept.
+    `spread` is that of the logarithm of such growth (`growth.spread_of`). A fleet that is short
+    fails everyone, so its quantile is kept.
     """
-    if gateway is not None:
-        share = max(_EXCESS_RATIO, _EXCESS_SHARE * spread)
-        return share * level + _EXCESS_REPLICAS * min(1.0, level)
     growth = quantile(objectives.attainment) * spread * level
     return hypot(growth, allowance(level, price, objectives))
 

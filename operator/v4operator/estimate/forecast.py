@@ -37,7 +37,6 @@ from v4operator.estimate.throughput import (
     ttft_is_attainable,
 )
 from v4operator.estimate.tracking import follow
-from v4operator.estimate.traffic import highest
 from v4operator.estimate.verdicts import Court, replica_forecasts, stall_seconds
 from v4operator.model.catalogue import PerformanceProfile
 from v4operator.model.forecast import (
@@ -167,7 +166,9 @@ def _close(
     learned: Learned, known: _Known, sample: FleetSample | None, now: float
 ) -> tuple[Learned, _Known]:
     """End the half minute: judge everybody, learn from the sound ones, remember the minute."""
-    judgement = judge(learned.tracks, known.reference, learned.block_variance, now)
+    judgement = judge(
+        learned.tracks, known.reference, learned.own_scatter, learned.shared_scatter, now
+    )
     sizing, reference = known.sizing, known.reference
     if judgement.samples:
         remembered = remembered_share(BLOCK_SECONDS, _HALF_LIFE_SECONDS)
@@ -187,7 +188,8 @@ def _close(
         tracks=judgement.tracks,
         history=history,
         mix=mix,
-        block_variance=judgement.block_variance,
+        own_scatter=judgement.own_scatter,
+        shared_scatter=judgement.shared_scatter,
     )
     return learned, _Known(sizing=sizing, reference=reference, mix=mix)
 
@@ -223,20 +225,10 @@ def _outcome(cycle: _Cycle, hbm: HbmReport, prior: PerformanceProfile | None) ->
         capacity=cycle.capacity,
         demand=demand(
             cycle.observation,
-            cycle.learned.history,
             cycle.price,
-            deployment.objectives,
             batch_limit=cycle.capacity.sequences,
-            trend=cycle.learned.trend_replicas_per_second,
-            peak=highest(cycle.learned.peaks, cycle.price),
-            # within one shrink window nobody has gone for good
-            recent_peak=highest(
-                cycle.learned.peaks,
-                cycle.price,
-                since=cycle.observation.now - deployment.scaling.shrink_window_seconds,
-            ),
             horizon_seconds=horizon_seconds(cycle.learned, deployment),
-            growth=cycle.learned.growth,
+            learned=cycle.learned,
         ),
         start_up_seconds=start.seconds,
         start_up_source=start.source,

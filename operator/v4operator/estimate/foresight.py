@@ -1,6 +1,7 @@
 """What each half minute adds to the memory that forecasts of the demand are made from.
 
-Trend, peaks, and how right the forecast of one horizon ago was. The forecast itself is `demand`'s.
+Trend, peaks, how right the forecast of one horizon ago was, and how much found too few replicas.
+The forecast itself is `demand`'s.
 """
 
 from dataclasses import replace
@@ -9,6 +10,7 @@ from v4operator.estimate.demand import foreseen_ratio
 from v4operator.estimate.evidence import BLOCK_SECONDS
 from v4operator.estimate.growth import checked, expected
 from v4operator.estimate.price import Price
+from v4operator.estimate.shortage import with_block
 from v4operator.estimate.startup import time_to_ready
 from v4operator.estimate.traffic import highest, remembered, series, traffic_of, work_of
 from v4operator.estimate.trend import slope
@@ -36,7 +38,17 @@ def foresee(
     if sample is None:
         return learned
     horizon = horizon_seconds(learned, deployment)
-    return replace(learned, growth=_growth(learned, sample, price, horizon))
+    arriving = work_of(traffic_of(sample, learned.history[:-1]), price)
+    return replace(
+        learned,
+        growth=_growth(learned, sample, price, horizon),
+        shortage=with_block(
+            learned.shortage,
+            work_replicas=arriving,
+            ready=sample.replicas,
+            block_seconds=BLOCK_SECONDS,
+        ),
+    )
 
 
 def _trend(learned: Learned, price: Price) -> float:
@@ -60,4 +72,4 @@ def _growth(learned: Learned, sample: FleetSample, price: Price, horizon: float)
         peak=highest(learned.peaks, price),
         horizon_seconds=horizon,
     )
-    return expected(growth, sample, before, ratio)
+    return expected(growth, sample, before, price, ratio)

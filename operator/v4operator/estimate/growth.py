@@ -6,10 +6,11 @@ a steady service does not pay for a bursty one's history.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, log, sqrt
 
 from v4operator.estimate.price import Price
-from v4operator.estimate.traffic import traffic_of, work_of
+from v4operator.estimate.traffic import kept, traffic_of, work_of
 from v4operator.model.learned import Expectation, FleetSample, Growth
 
 # Before anything is known: the logarithm of growth over eight minutes scatters by 0.17 and 0.54 on
@@ -54,15 +55,17 @@ def _believed(growth: Growth, prior_seconds: float) -> float:
 
 
 def expected(
-    growth: Growth, sample: FleetSample, history: Sequence[FleetSample], foreseen_ratio: float
+    growth: Growth,
+    sample: FleetSample,
+    history: Sequence[FleetSample],
+    price: Price,
+    foreseen_ratio: float,
 ) -> Growth:
     """Remember what comes in now, and how much of it (a ratio) is foreseen for the horizon."""
-    made = Expectation(traffic=traffic_of(sample, history), foreseen_ratio=foreseen_ratio)
-    return Growth(
-        expectations=(*growth.expectations, made),
-        square_seconds=growth.square_seconds,
-        seconds=growth.seconds,
+    made = Expectation(
+        traffic=kept(traffic_of(sample, history), price), foreseen_ratio=foreseen_ratio
     )
+    return replace(growth, expectations=(*growth.expectations, made))
 
 
 def checked(

@@ -81,11 +81,31 @@ def work_of(traffic: Traffic, price: Price) -> float:
     Of what is served only that which has come meanwhile: new replicas work off what the old ones
     could not, and taking that for demand would have a step answered twice.
     """
+    each = _request_seconds(traffic, price)
     served = price.replicas(traffic.decode_tokens_per_second, traffic.prefill_tokens_per_second)
-    served = max(0.0, served - traffic.cleared_requests_per_second * price.request_seconds)
+    served = max(0.0, served - traffic.cleared_requests_per_second * each)
     if traffic.requests_per_second is None:
         return served
-    return max(served, traffic.requests_per_second * price.request_seconds)
+    return max(served, traffic.requests_per_second * each)
+
+
+def kept(traffic: Traffic, price: Price) -> Traffic:
+    """The same to be remembered: with what a request asks at present.
+
+    Clients come and go, and their answers are longer or shorter than those of others: the mix of a
+    later hour would price a peak of short answers as one of long ones.
+    """
+    return replace(
+        traffic,
+        request_decode_tokens=price.request_decode_tokens,
+        request_prefill_tokens=price.request_prefill_tokens,
+    )
+
+
+def _request_seconds(traffic: Traffic, price: Price) -> float:
+    if traffic.request_decode_tokens is None or traffic.request_prefill_tokens is None:
+        return price.request_seconds
+    return price.replicas(traffic.request_decode_tokens, traffic.request_prefill_tokens)
 
 
 def remembered(
@@ -97,14 +117,14 @@ def remembered(
     """
     if not history or _is_off(history, window_seconds):
         return ()
-    present = traffic_of(history[-1], history[:-1])
-    kept = tuple(p for p in peaks if p.time > present.time - _SPAN_WINDOWS * window_seconds)
-    last = kept[-1] if kept else None
+    present = kept(traffic_of(history[-1], history[:-1]), price)
+    known = tuple(p for p in peaks if p.time > present.time - _SPAN_WINDOWS * window_seconds)
+    last = known[-1] if known else None
     if last is None or present.time - last.time >= _STRETCH_WINDOWS * window_seconds:
-        return (*kept, present)
+        return (*known, present)
     if work_of(present, price) <= work_of(last, price):
-        return kept
-    return (*kept[:-1], replace(present, time=last.time))
+        return known
+    return (*known[:-1], replace(present, time=last.time))
 
 
 def highest(peaks: Sequence[Traffic], price: Price, *, since: float = -inf) -> float:

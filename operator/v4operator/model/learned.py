@@ -56,17 +56,37 @@ class StepFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """The mean step of all blocks that were learned in one band of batch sizes and of mixes.
+
+    `learned_seconds` is how long the fleet was seen in it, `weight` the number of blocks.
+    """
+
+    number: int
+    mix: int = 0
+    learned_seconds: float = 0.0
+    weight: float = 0.0
+    sequences: float = 0.0
+    kv_tokens: float = 0.0
+    prefill_tokens: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """The fit that stays: what this deployment did when it was new.
 
-    `seen` pairs each band of batch sizes with the seconds learned in it; a band that has had enough
-    is closed and learns no more. `accept_length` is the mean over its first `accept_seconds`.
+    `bands` tells what was learned at each size of batch; a band that has had enough is closed and
+    learns no more. `token_seconds` is what one more sequence added to a step, prompt tokens and
+    context included, in the mix that came first: other mixes are told from it.
+    `accept_length` is the mean over its first `accept_seconds`.
     `counts` holds for each number of replicas the mean log of observed over expected tokens and
     the seconds it was learned in, the number that the fit began with first.
     """
 
     fit: StepFit
-    seen: tuple[tuple[int, float], ...] = ()
+    bands: tuple[Band, ...] = ()
+    token_seconds: float | None = None
     accept_length: float | None = None
     accept_seconds: float = 0.0
     counts: tuple[tuple[int, float, float], ...] = ()
@@ -93,13 +113,27 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """Long-run variance of healthy blocks' log ratios; `None` before any was seen.
+
+    `blocks` counts the half minutes it was learned in. `departures` are the last ones of what all
+    replicas share; those of single replicas are in their `Standing`.
+    """
+
+    variance: float | None = None
+    blocks: int = 0
+    departures: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How one replica has kept up, as of its last judged block (`judged_at`, Unix seconds).
 
     Rates are means over about the last minute of judged blocks. `peer_score` and `reference_score`
     are the sequential tests' sums; `behind_*` says that the test has struck and not yet cleared.
     `peer_deviation` is the mean log of own over the peers' efficiency, `departures` are that of
-    each of the last blocks; `lasting_log_ratio` is the log of the efficiency over five minutes.
+    each of the last blocks (of a replica without peers: against the reference);
+    `lasting_log_ratio` is the log of the efficiency over five minutes.
     """
 
     judged_at: float | None = None
@@ -162,7 +196,8 @@ class Traffic:
     """What came in over the last minutes before `time`; requests are `None` where nobody tells.
 
     Tokens are those served; of them `cleared_requests_per_second` (whole requests) had come before.
-    Requests and tokens a second and not replicas, so that it is priced by what is known today.
+    Requests and tokens a second and not replicas, so that it is priced by what is known today of
+    the replicas; what a request asks is what it asked then (`None`: not remembered).
     """
 
     time: float
@@ -170,6 +205,8 @@ class Traffic:
     decode_tokens_per_second: float
     prefill_tokens_per_second: float
     cleared_requests_per_second: float = 0.0
+    request_decode_tokens: float | None = None
+    request_prefill_tokens: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +230,18 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """Work that came, in replica-seconds, and how much of it found no ready replica for it.
+
+    `seconds` is how long both were watched; older evidence counts less in all three.
+    """
+
+    short_replica_seconds: float = 0.0
+    work_replica_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartUps:
     """Replicas seen on their way up, and how long the last ones took, in seconds."""
 
@@ -206,9 +255,10 @@ class Learned:
 
     `key` names what the fits belong to. `first_seen_at` is the time of the first observation ever,
     `block_started_at` when the present half minute of evidence began.
-    `block_variance` is the long-run variance of healthy blocks' log ratios.
+    `own_scatter` is that of single replicas, `shared_scatter` of what all have in common.
     `history` is the last quarter of an hour, `peaks` the busiest minutes of each stretch before,
-    both oldest first; `growth` is how wrong forecasts of them have been.
+    both oldest first; `growth` is how wrong forecasts of them have been, `shortage` how much came
+    for which replicas were missing.
     `kv_excess_since` is since when more KV has been asked for than the pools hold.
     """
 
@@ -220,10 +270,12 @@ class Learned:
     tracks: tuple[Track, ...] = ()
     history: tuple[FleetSample, ...] = ()
     mix: Mix | None = None
-    block_variance: float | None = None
+    own_scatter: Scatter = field(default_factory=Scatter)
+    shared_scatter: Scatter = field(default_factory=Scatter)
     trend_replicas_per_second: float = 0.0
     peaks: tuple[Traffic, ...] = ()
     growth: Growth = field(default_factory=Growth)
+    shortage: Shortage = field(default_factory=Shortage)
     start_ups: StartUps = field(default_factory=StartUps)
     kv_excess_since: float | None = None
 

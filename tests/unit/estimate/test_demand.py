@@ -10,7 +10,7 @@ from v4operator.estimate.price import Price, price_of
 from v4operator.estimate.throughput import capacity
 from v4operator.estimate.traffic import arriving_replicas
 from v4operator.model.forecast import Demand, Mix
-from v4operator.model.learned import FleetSample, Growth
+from v4operator.model.learned import FleetSample, Growth, Learned
 from v4operator.model.observation import Observation, ReplicaObservation, Workload
 
 PRICE = Price(  # a replica works 0.9 of its time; a request of 1000 + 500 tokens takes 0.36 s
@@ -39,15 +39,8 @@ def silent(name: str) -> ReplicaObservation:
 def forecast_demand(
     seen: Observation, history: tuple[FleetSample, ...] = (), trend: float = 0.0
 ) -> Demand:
-    return demand(
-        seen,
-        history,
-        PRICE,
-        DEPLOYMENT.objectives,
-        batch_limit=50.0,
-        trend=trend,
-        horizon_seconds=480.0,
-    )
+    learned = replace(Learned.empty("key"), history=history, trend_replicas_per_second=trend)
+    return demand(seen, PRICE, batch_limit=50.0, horizon_seconds=480.0, learned=learned)
 
 
 def sample(
@@ -95,7 +88,7 @@ def test_demand_of_a_loaded_fleet_is_in_replicas() -> None:
     assert found.now_replicas == pytest.approx(3.0 * PRICE.request_seconds)
     assert found.decode_tokens_per_second == pytest.approx(1500.0)
     assert found.horizon_replicas == pytest.approx(
-        found.now_replicas + reserve(found.now_replicas, PRICE, DEPLOYMENT.objectives, None)
+        found.now_replicas + reserve(found.now_replicas, PRICE, DEPLOYMENT.objectives)
     )
 
 
@@ -265,16 +258,8 @@ def test_a_backlog_takes_of_the_reserve_and_is_not_added_to_it() -> None:
 def test_the_demand_tells_the_spread_and_how_much_is_known_of_it() -> None:
     known = Growth(seconds=86400.0, square_seconds=0.0)
     seen = observation(replica_with("a", NOW))
-    found = demand(
-        seen,
-        (),
-        PRICE,
-        DEPLOYMENT.objectives,
-        batch_limit=50.0,
-        trend=0.0,
-        horizon_seconds=480.0,
-        growth=known,
-    )
+    learned = replace(Learned.empty("key"), growth=known)
+    found = demand(seen, PRICE, batch_limit=50.0, horizon_seconds=480.0, learned=learned)
     assert found.spread_ratio == spread_of(known)
     assert found.spread_seconds == 86400.0
     assert found.horizon_replicas < forecast_demand(seen).horizon_replicas

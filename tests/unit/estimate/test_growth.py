@@ -45,7 +45,7 @@ def after(
     price: Price = PRICE,
 ) -> Growth:
     """What is known after one expectation of `foreseen` replicas has met what came."""
-    growth = expected(Growth(), sample(0.0, foreseen), (), ratio)
+    growth = expected(Growth(), sample(0.0, foreseen), (), PRICE, ratio)
     return checked(
         growth,
         sample(HORIZON + late, came),
@@ -108,7 +108,7 @@ def test_what_cannot_be_compared_teaches_nothing(came: float, foreseen: float, l
 
 
 def test_an_expectation_waits_for_its_horizon() -> None:
-    growth = expected(Growth(), sample(0.0, 2.0), (), 1.0)
+    growth = expected(Growth(), sample(0.0, 2.0), (), PRICE, 1.0)
     early = checked(
         growth, sample(450.0, 4.0), (), PRICE, horizon_seconds=HORIZON, block_seconds=BLOCK
     )
@@ -160,7 +160,7 @@ def test_the_spread_stays_bounded_whatever_comes(came: list[float], ratio: float
     for step, replicas in enumerate(came):
         present = sample(BLOCK * step, replicas)
         growth = checked(growth, present, history, PRICE, horizon_seconds=60.0, block_seconds=BLOCK)
-        growth = expected(growth, present, history, ratio)
+        growth = expected(growth, present, history, PRICE, ratio)
         history = (*history, present)
     assert 0.0 < spread_of(growth) <= 2**0.5 * log(2.0)
     assert len(growth.expectations) <= 3

@@ -74,7 +74,7 @@ def test_an_accepted_length_that_falls_makes_decoding_dearer_and_prefill_not() -
     assert truth.decode_pace(0.0, 100.0) == 1.0
     assert truth.decode_pace(100.0, 100.0) == pytest.approx(2.5 / 1.5)
     assert truth.decode_pace(900.0, 100.0) == pytest.approx(2.5 / 1.5)
-    assert truth.pace(100.0, ordinal=0, serving=3) == 1.0
+    assert truth.pace(100.0, ordinal=0, serving=3, seed=1) == 1.0
 
 
 def test_falling_acceptance_shows_in_the_time_between_tokens() -> None:
@@ -91,7 +91,9 @@ def test_falling_acceptance_shows_in_the_time_between_tokens() -> None:
     ("serving", "factor"), [(0, 1.0), (1, 1.0), (4, 1 / 0.91), (7, 1 / 0.82), (12, 1 / 0.82)]
 )
 def test_efficiency_falls_in_a_straight_line_to_seven_replicas(serving: int, factor: float) -> None:
-    assert TRUTHS["efficiency"].pace(0.0, ordinal=0, serving=serving) == pytest.approx(factor)
+    assert TRUTHS["efficiency"].pace(0.0, ordinal=0, serving=serving, seed=1) == pytest.approx(
+        factor
+    )
 
 
 def test_seven_replicas_do_less_each_than_one() -> None:
@@ -106,7 +108,7 @@ def test_a_leak_slows_everyone_down_in_a_straight_line() -> None:
     leak = Leak(begin=100.0, end=200.0, factor=1.6)
 
     assert [leak.at(time) for time in (0.0, 150.0, 300.0)] == pytest.approx([1.0, 1.3, 1.6])
-    assert Truth(leak=leak).pace(150.0, ordinal=3, serving=1) == pytest.approx(1.3)
+    assert Truth(leak=leak).pace(150.0, ordinal=3, serving=1, seed=1) == pytest.approx(1.3)
 
 
 def test_one_replica_turns_slow_and_the_others_do_not() -> None:
@@ -135,3 +137,10 @@ def test_noise_has_mean_one_and_the_spread_that_was_asked_for() -> None:
     assert table.mean() == pytest.approx(1.0, abs=0.01)
     assert table.std() == pytest.approx(0.1, abs=0.01)
     assert noise_table(Truth(), seed=1).tolist() == [1.0]
+
+
+def test_what_wanders_from_minute_to_minute_is_drawn_by_the_seed() -> None:
+    truth = Truth(wander=0.1)
+    first, again, other = (truth.pace(100.0, ordinal=0, serving=1, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert truth.pace(119.0, ordinal=0, serving=1, seed=1) == first

@@ -264,11 +264,11 @@ class FleetSimulation:
         self._set_timer(self.now + _TICK_SECONDS, self._tick)
 
     def _set_paces(self) -> None:
-        truth = self._setting.truth
+        truth, seed = self._setting.truth, self._setting.seed
         serving = [member for member in self._members if member.slot >= 0]
         decode = truth.decode_pace(self.now, self._trace.duration)
         for member in serving:
-            pace = truth.pace(self.now, ordinal=member.ordinal, serving=len(serving))
+            pace = truth.pace(self.now, ordinal=member.ordinal, serving=len(serving), seed=seed)
             events.set_pace(self._state, member.slot, pace, decode)
 
     def _follow_routing(self, member: Member) -> None:

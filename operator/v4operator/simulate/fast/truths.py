@@ -49,7 +49,7 @@ class Truth:
     `prefill_factor` (on d) make the catalogue wrong. A leak raises all step times in a straight
     line from 1 to its `factor`. A scrape sees gauges as they were up to `stale_gauge_seconds` ago.
     `wander` is the coefficient of variation of each replica's speed from minute to minute, and
-    `drop` a sudden fall of the accepted length.
+    `drop` a sudden fall of the accepted length. What wanders is drawn by the setting's `seed`.
     """
 
     name: str = "linear"
@@ -81,14 +81,14 @@ class Truth:
         faults = (self.acceptance, self.leak, self.slow, self.drop)
         return self.wander > 0.0 or any(fault is not None for fault in faults)
 
-    def pace(self, now: float, *, ordinal: int, serving: int) -> float:
+    def pace(self, now: float, *, ordinal: int, serving: int, seed: int) -> float:
         """Factor on all step times of one replica while `serving` replicas serve."""
         factor = 1.0 / self._efficiency(serving)
         if self.leak is not None:
             factor *= self.leak.at(now)
         if self.slow is not None and self.slow.ordinal == ordinal and now >= self.slow.since:
             factor *= self.slow.factor
-        return factor * self._wandered(now, ordinal)
+        return factor * self._wandered(now, ordinal, seed)
 
     def decode_pace(self, now: float, duration: float) -> float:
         """Factor on the decode part alone."""
@@ -105,12 +105,12 @@ class Truth:
         passed = min(1.0, max(0.0, now / duration)) if duration > 0 else 0.0
         return first + (last - first) * passed
 
-    def _wandered(self, now: float, ordinal: int) -> float:
+    def _wandered(self, now: float, ordinal: int, seed: int) -> float:
         if self.wander == 0:
             return 1.0
         variance = np.log1p(self.wander**2)
         minute = max(0, int(now // _WANDER_SECONDS))
-        chance = np.random.default_rng((_WANDER_STREAM, ordinal, minute))
+        chance = np.random.default_rng((seed, _WANDER_STREAM, ordinal, minute))
         return float(chance.lognormal(-variance / 2, np.sqrt(variance)))
 
     def _efficiency(self, serving: int) -> float:
