@@ -73,12 +73,22 @@ class _Engine(EngineServer):
 
 @dataclass(slots=True)
 class _Pod:
-    """One pod with its engine; `routable` as its labels say."""
+    """One pod with its engine; `app` and `routable` as its labels say."""
 
     fleet: Fleet
     server: _Engine
+    app: str | None = None
     routable: bool = True
     requests: list[Request] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Load:
+    """What clients send; `owed` is the part of a request that is not due yet."""
+
+    requests_per_second: float
+    output_tokens: int
+    owed: float = 0.0
 
 
 class EmulatedPods(Background):
@@ -90,17 +100,21 @@ class EmulatedPods(Background):
         self._namespace = namespace
         self._clock = SystemClock()
         self._pods: dict[str, _Pod] = {}
-        self._rate = 0.0
-        self._output_tokens = _OUTPUT_TOKENS
-        self._owed = 0.0
+        self._loads: dict[str | None, _Load] = {}
         self._faults: dict[str, Faults] = {}
         self._metrics: dict[str, Metrics] = {}
         self._sent = 0
         self._cut = 0
 
-    def load(self, requests_per_second: float, output_tokens: int = _OUTPUT_TOKENS) -> None:
-        """Send so many requests a second from now on, over all pods together."""
-        self._rate, self._output_tokens = requests_per_second, output_tokens
+    def load(
+        self,
+        requests_per_second: float,
+        output_tokens: int = _OUTPUT_TOKENS,
+        *,
+        app: str | None = None,
+    ) -> None:
+        """Send so many requests a second from now on, over all pods together or those of `app`."""
+        self._loads[app] = _Load(requests_per_second, output_tokens)
 
     def fail(self, pod: str, faults: Faults) -> None:
         """Make the engine of a pod sick, or well again by no faults."""
@@ -140,7 +154,8 @@ class EmulatedPods(Background):
             while not self._stopping.is_set():
                 await self._look()
                 now = self._clock.now()
-                self._send(now, now - before)
+                for app, load in tuple(self._loads.items()):
+                    self._send(app, load, now, now - before)
                 before = now
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
@@ -157,7 +172,9 @@ class EmulatedPods(Background):
             if name not in self._pods:
                 self._pods[name] = self._begun(name, item["status"]["podIP"])
             pod = self._pods[name]
-            pod.routable = item["metadata"]["labels"].get("v4serving.dev/routable") != "false"
+            labels = item["metadata"]["labels"]
+            pod.app = labels.get("app")
+            pod.routable = labels.get("v4serving.dev/routable") != "false"
             member = pod.fleet.members[0]
             pod.fleet.set_faults(self._clock.now(), member.name, self._faults.get(name, Faults()))
             pod.server.metrics = self._metrics.get(name, Metrics.GOOD)
@@ -184,14 +201,15 @@ class EmulatedPods(Background):
         self._cut += sum(request.ending is Ending.CUT for request in pod.requests)
         await pod.server.end()
 
-    def _send(self, now: float, seconds: float) -> None:
-        self._owed += self._rate * seconds
-        targets = [pod for pod in self._pods.values() if pod.routable]
-        while self._owed >= 1 and targets:
-            self._owed -= 1
+    def _send(self, app: str | None, load: _Load, now: float, seconds: float) -> None:
+        load.owed += load.requests_per_second * seconds
+        routable = (pod for pod in self._pods.values() if pod.routable)
+        targets = [pod for pod in routable if app in {None, pod.app}]
+        while load.owed >= 1 and targets:
+            load.owed -= 1
             pod = min(targets, key=_under_way)
             request = Request(
-                arrival=now, prompt_tokens=_PROMPT_TOKENS, output_tokens=self._output_tokens
+                arrival=now, prompt_tokens=_PROMPT_TOKENS, output_tokens=load.output_tokens
             )
             if pod.fleet.submit(request, pod.fleet.members[0]):
                 pod.requests.append(request)

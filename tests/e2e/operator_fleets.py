@@ -1,9 +1,10 @@
 """V4Deployments and fleets as the stories on the operator need them, and what became of them."""
 
+from copy import deepcopy
 from typing import Any
 
 from tests.e2e.emulated_pods import PORT
-from tests.e2e.resource import collection
+from tests.e2e.resource import collection, create
 from tests.rig.audit import AuditEntry
 from tests.rig.plane import ControlPlane
 
@@ -87,16 +88,32 @@ def post_fleet(plane: ControlPlane, namespace: str, made: dict[str, Any]) -> Non
     plane.api.post(path, json=made).raise_for_status()
 
 
-def workload(plane: ControlPlane, namespace: str) -> dict[str, Any]:
+def adopt_fleet(plane: ControlPlane, namespace: str, name: str, **scaling: Any) -> None:
+    """One of several, by name: a replica that somebody else made, polled at the default interval.
+
+    Its pods are labelled with `app`.
+    """
+    made = deepcopy(fleet(1, pod_template({})))
+    made["metadata"]["name"] = name
+    made["spec"]["selector"]["matchLabels"] = {"app": name}
+    made["spec"]["template"]["metadata"]["labels"]["app"] = name
+    post_fleet(plane, namespace, made)
+    manifest = v4deployment({"targetRef": {**ADOPTED["targetRef"], "name": name}}, **scaling)
+    manifest["metadata"]["name"] = name
+    del manifest["spec"]["metrics"]
+    assert create(plane, namespace, manifest, keep=True).accepted
+
+
+def workload(plane: ControlPlane, namespace: str, name: str = NAME) -> dict[str, Any]:
     """The Deployment as the API server holds it; empty where there is none."""
-    answer = plane.api.get(f"{deployments(namespace)}/{NAME}")
+    answer = plane.api.get(f"{deployments(namespace)}/{name}")
     found: dict[str, Any] = answer.json() if answer.is_success else {}
     return found
 
 
-def count_of(plane: ControlPlane, namespace: str) -> int | None:
+def count_of(plane: ControlPlane, namespace: str, name: str = NAME) -> int | None:
     """Replicas that the Deployment asks for."""
-    count: int | None = workload(plane, namespace).get("spec", {}).get("replicas")
+    count: int | None = workload(plane, namespace, name).get("spec", {}).get("replicas")
     return count
 
 

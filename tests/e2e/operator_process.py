@@ -18,6 +18,7 @@ _RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plural}/{nam
 # Two roles of the base: what the operator may do with what it serves, and with its own objects.
 _ROLES = (_ACCOUNT, f"{_ACCOUNT}-own")
 _NODES = f"{_ACCOUNT}-nodes"  # a third one, which may be left out
+DEFAULT_RECONCILE_SECONDS = 5.0  # as `settings` has it; a story has the operator look every second
 
 
 def grant_rights(plane: ControlPlane, namespace: str) -> Path:
@@ -96,6 +97,7 @@ def component(
     name: str = "operator",
     program: tuple[str, ...] = ("-m", "v4operator"),
     source: Path = ROOT / "operator",
+    reconcile_seconds: float = 1.0,
 ) -> Component:
     """The process, not yet started; its log lies with those of the plane.
 
@@ -115,7 +117,7 @@ def component(
             "HOME": str(plane.folder),
             "PYTHONPATH": str(source),
             "V4_ALLOW_LOOPBACK": "true",  # that is where the rig's pods are
-            "V4_RECONCILE_SECONDS": "1",
+            "V4_RECONCILE_SECONDS": f"{reconcile_seconds:g}",
         },
     )
 
@@ -126,9 +128,12 @@ def leads(process: Component) -> bool:
 
 
 @contextmanager
-def running_operator(plane: ControlPlane, namespace: str) -> Iterator[Component]:
+def running_operator(
+    plane: ControlPlane, namespace: str, *, reconcile_seconds: float = 1.0
+) -> Iterator[Component]:
     """The operator with its rights in one namespace, until the block ends."""
-    process = component(plane, namespace, grant_rights(plane, namespace))
+    rights = grant_rights(plane, namespace)
+    process = component(plane, namespace, rights, reconcile_seconds=reconcile_seconds)
     process.start()
     try:
         yield process

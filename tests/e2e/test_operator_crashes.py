@@ -16,8 +16,8 @@ from tests.rig.plane import ControlPlane
 from tests.rig.waiting import eventually
 
 PACE = {"shrinkWindow": "10s", "drainTimeout": "60s"}
-BUSY = 24.0  # requests a second: a little more than one replica carries
-FLOOD = 60.0  # three replicas
+BUSY = 24.0  # requests a second: three replicas carry it
+FLOOD = 60.0  # seven replicas
 CALM = 2.0  # a quarter of one
 LOOPING = 2  # restarts after which the operator takes a short life for a crash loop
 CRASH = "rig.v4serving.dev/crash-seconds"

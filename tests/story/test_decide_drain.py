@@ -1,7 +1,9 @@
 """A shrink from the choice of the victim to its release, and every way in which it is undone."""
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from tests.fleets import START, WINDOW, World, demand, reading, replica, scaling, settled, silent
 
 from v4operator.model.deployment import ScalingMode
@@ -164,6 +166,35 @@ def test_a_contest_that_is_lost_in_the_middle_of_a_drain_puts_the_victim_back() 
     assert victim(world).replica.routable
     decision = world.step()
     assert (decision.reason, decision.restore, world.desired) == ("ScalingContested", None, 4)
+
+
+HANDS_OFF: dict[str, dict[str, Any]] = {
+    "contested": {"findings": (Finding(reason="ScalingContested", message="an HPA writes"),)},
+    "paused": {"scaling": scaling(paused=True)},
+    "disabled": {"scaling": scaling(mode=ScalingMode.DISABLED)},
+    "recommend": {"scaling": scaling(mode=ScalingMode.RECOMMEND)},
+}
+
+
+@pytest.mark.parametrize("of", HANDS_OFF.values(), ids=HANDS_OFF)
+def test_a_victim_of_a_predecessor_is_put_back_where_the_count_is_nobody_s_here(
+    of: dict[str, Any],
+) -> None:
+    world = shrinking()
+    world.step()
+    world.memory, world.of = PolicyMemory(), of
+    assert world.step().restore == "flash-0"
+    assert victim(world).replica.routable
+    assert (world.step().restore, world.desired) == (None, 4)
+
+
+def test_a_contest_that_is_lost_by_a_changed_count_puts_the_victim_back() -> None:
+    world = shrinking()
+    world.step()
+    world.desired, world.of = 5, HANDS_OFF["contested"]
+    decision = world.step()
+    assert (decision.reason, decision.restore) == ("ScalingContested", "flash-0")
+    assert victim(world).replica.routable
 
 
 def test_a_count_that_somebody_else_changed_ends_the_drain() -> None:

@@ -24,11 +24,10 @@ def first_move(situation: Situation) -> Move:
 
 
 def hands_off(situation: Situation) -> Move | None:
-    """Somebody else sets the count: say what it should be, undo a drain that was begun."""
+    """Somebody else sets the count: say what it should be, undo a drain, whoever began it."""
     reason = _hands_off_reason(situation)
     if reason is None:
         return None
-    drain = situation.drain
     advice = None if reason is Reason.DISABLED else _advised(situation)
     return Move(
         action=Action.HOLD,
@@ -37,7 +36,7 @@ def hands_off(situation: Situation) -> Move | None:
         why=_HANDS_OFF[reason],
         vetoes=standing_vetoes(situation),
         advice=advice,
-        restore=drain.victim if drain else None,
+        restore=min((r.replica.name for r in situation.fleet.unrouted), default=None),
     )
 
 
