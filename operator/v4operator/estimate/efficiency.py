@@ -16,6 +16,7 @@ from v4operator.estimate.calibration import StepSample, confidence
 from v4operator.estimate.evidence import (
     BLOCK_SECONDS,
     accept_length_of,
+    is_busy,
     is_evidence,
     step_of,
 )
@@ -143,7 +144,11 @@ def judge(
     accept_lengths = (accept_length_of(blocks[track.name]) for track in sound)
     return Judgement(
         tracks=judged,
-        samples=tuple(finished[track.name].step for track in sound),
+        samples=tuple(
+            finished[track.name].step
+            for track in sound
+            if is_busy(blocks[track.name], reference.fit.law)
+        ),
         reference_samples=tuple(
             finished[track.name].step
             for track in sound

@@ -122,6 +122,21 @@ def is_evidence(block: Block) -> bool:
     )
 
 
+def is_busy(block: Block, law: StepTime) -> bool:
+    """Whether it decoded at least what the law expects of `_LEAST_SEQUENCES` requests.
+
+    Counts tell it, which have no error. Blocks chosen by the gauge are those in which it happened
+    to read high: at low load a line through them starts too high and rises too little.
+    """
+    seconds, sequences = block.seconds, block.sequence_seconds / block.seconds
+    least = law.decode_tokens_per_second(
+        sequences=_LEAST_SEQUENCES,
+        kv_tokens=_LEAST_SEQUENCES * block.token_kv_tokens / block.token_sequences,
+        prefill_tokens_per_second=block.prefill_sequences / (sequences * seconds),
+    )
+    return block.tokens >= least * seconds
+
+
 def step_of(block: Block) -> StepSample:
     """The block as one mean step.
 

@@ -4,7 +4,7 @@ Reads top-down: follow every replica, close a half minute of evidence when it is
 a replica carries, what will be asked, and who is too slow. Nothing is decided here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from v4operator.estimate.calibration import (
@@ -145,12 +145,9 @@ def _continued(observation: Observation, learned: Learned) -> Learned:
 def _known(
     learned: Learned, prior: PerformanceProfile | None, sample: FleetSample | None
 ) -> _Known:
-    """Fits and mix as learned; before that the prior's law and the mix of the very first minute.
-
-    A fleet that nobody has used yet has learned no mix, however long it has been watched.
-    """
+    """Fits and mix as learned; before that the prior's law and the mix of the very first minute."""
     mix = learned.mix
-    if mix is None or all(s.first_tokens_per_second == 0.0 for s in learned.history):
+    if mix is None:
         mix = mix_of(() if sample is None else (sample,))
     if learned.sizing is None or learned.reference is None:
         fit = fit_from_prior(prior)
@@ -179,7 +176,7 @@ def _close(
     history = tuple(s for s in learned.history if s.time > now - _HISTORY_SECONDS)
     if sample is not None:
         history = (*history, sample)
-    mix = mix_of(history)
+    mix = _mix(history, learned.mix)
     learned = replace(
         learned,
         block_started_at=now,
@@ -191,7 +188,13 @@ def _close(
         own_scatter=judgement.own_scatter,
         shared_scatter=judgement.shared_scatter,
     )
-    return learned, _Known(sizing=sizing, reference=reference, mix=mix)
+    return learned, _Known(sizing=sizing, reference=reference, mix=mix or known.mix)
+
+
+def _mix(history: Sequence[FleetSample], before: Mix | None) -> Mix | None:
+    """The mix of the last minutes; a fleet that is idle keeps the one that it had, if any."""
+    used = any(s.first_tokens_per_second for s in history)
+    return mix_of(history) if used else before
 
 
 def _capacity(

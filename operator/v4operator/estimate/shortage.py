@@ -9,9 +9,9 @@ from math import exp, log
 
 from v4operator.model.learned import Shortage
 
-# Of the work that may miss the objective four tenths may find no replica. Where replicas are missing
-# 1.4 to 1.8 times as many requests miss as work is short (simulated R1 and m-large days), and some
-# misses have other causes: starts that fail, long prompts.
+# Of the work that may miss the objective four tenths may find no replica: 1.4 to 1.8 times as many
+# requests miss as work is short (simulated R1 and m-large days), and some misses have other causes,
+# such as starts that fail or long prompts.
 _SHARE_OF_MISSES = 0.4
 
 # A replica that would be used for 2.5 % of its time is held for a target of 99 %, in proportion

@@ -9,7 +9,7 @@ from v4operator.estimate.forecast import forecast
 from v4operator.estimate.mix import mix_of
 from v4operator.estimate.tracking import follow
 from v4operator.model.deployment import Deployment, Objectives
-from v4operator.model.forecast import Forecast, ThroughputVerdict
+from v4operator.model.forecast import Forecast, Mix, ThroughputVerdict
 from v4operator.model.learned import FleetSample, Learned, Track, key_of_fit
 from v4operator.model.observation import Observation, ReplicaObservation
 from v4operator.model.replica import Phase, Workload
@@ -207,14 +207,23 @@ def test_the_mix_follows_the_counters_within_minutes() -> None:
 
 def test_the_first_requests_of_an_idle_fleet_tell_their_own_mix() -> None:
     idle = fleet_sample(first_tokens_per_second=0.0)
-    learned = replace(
-        Learned.empty(KEY), history=(idle,), mix=mix_of((idle,)), block_started_at=NOW
-    )
+    learned = replace(Learned.empty(KEY), history=(idle,), block_started_at=NOW)
     short = replica_with("a", NOW, first=60.0, prompt=12_000.0, prefill=12_000.0, decode=1800.0)
     found, _ = forecast(observation(short), learned, HBM, profile(FLASH))
     assert found.mix is not None
     assert found.mix.prompt_tokens < 250.0
     assert found.mix.decode_tokens < 40.0
+
+
+def test_an_idle_fleet_keeps_the_mix_that_it_had() -> None:
+    before = Mix(
+        prompt_tokens=300.0, prefill_tokens=300.0, decode_tokens=50.0, context_tokens=325.0
+    )
+    learned = replace(Learned.empty(KEY), mix=before, block_started_at=NOW - 30.0)
+    quiet = replica_with("a", NOW, first=0.0, prompt=0.0, prefill=0.0, decode=0.0)
+    found, learned = forecast(observation(quiet), learned, HBM, profile(FLASH))
+    assert found.mix == before
+    assert learned.mix == before
 
 
 def test_answers_are_counted_between_starts_and_finishes() -> None:
