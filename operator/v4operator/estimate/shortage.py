@@ -14,9 +14,9 @@ from v4operator.model.learned import Shortage
 # such as starts that fail or long prompts.
 _SHARE_OF_MISSES = 0.4
 
-# A replica that would be used for 2.5 % of its time is held for a target of 99 %, in proportion
+# A replica that would be used for 3 % of its time is held for a target of 99 %, in proportion
 # for others. Chosen with the two day-long development traces and halves of one of them in view.
-_WORTH_OF_MISSES = 2.5
+_WORTH_OF_MISSES = 3.0
 _MOST_WORTH = 0.5  # above it the mean itself would be short
 
 # Before any evidence the fleet has been short of just what is allowed for three hours.

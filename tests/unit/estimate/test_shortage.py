@@ -33,8 +33,8 @@ def test_half_of_a_week_is_forgotten_in_the_next() -> None:
 @pytest.mark.parametrize(
     ("attainment", "share"),
     [
-        pytest.param(0.99, 0.025, id="99 %"),
-        pytest.param(0.95, 0.125, id="95 %"),
+        pytest.param(0.99, 0.03, id="99 %"),
+        pytest.param(0.95, 0.15, id="95 %"),
         pytest.param(0.5, 0.5, id="never above half"),
         pytest.param(1.0, 0.0, id="all: no replica is too many"),
     ],
@@ -49,7 +49,7 @@ def test_just_the_allowed_shortage_changes_nothing() -> None:
     allowed = Shortage(
         short_replica_seconds=400.0, work_replica_seconds=100_000.0, seconds=50_000.0
     )
-    assert least_used_share(allowed, 0.99) == pytest.approx(0.025)
+    assert least_used_share(allowed, 0.99) == pytest.approx(0.03)
 
 
 def test_calm_holds_fewer_replicas_and_a_shortage_more_both_within_bounds() -> None:
