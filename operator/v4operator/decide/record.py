@@ -132,6 +132,15 @@ def _capacity_inputs(situation: Situation) -> Iterator[Input]:
 
 def _fleet_inputs(situation: Situation) -> Iterator[Input]:
     fleet, scaling = situation.fleet, situation.scaling
+    gateway = situation.observation.gateway
+    if gateway is not None:
+        yield Input(
+            name="waiting at the gateway",
+            value=gateway.waiting_requests,
+            unit="requests",
+            age_seconds=None,
+            source="spec.demand.query",
+        )
     counted = {
         "count": situation.observation.workload.desired,
         "need": situation.need,

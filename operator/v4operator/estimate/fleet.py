@@ -24,6 +24,16 @@ _DEGRADED_SHARE = 0.5
 # their way from arrival to the next step.
 _QUEUE_SHARE = 0.1
 
+# Replicas that run less than half of what keeps the objective are not what requests wait for; long
+# prompts leave a third of it and more.
+_ROOM_SHARE = 0.5
+
+_FULL = "the fleet is at its capacity", ""
+_HELD_BACK = (
+    "requests wait although there is room",
+    "; look at what admits them: a gateway, or the engines themselves",
+)
+
 # A change of mix is told when it makes a step a quarter longer at the same batch. Compared are the
 # last two minutes with those of the quarter of an hour that are at least five minutes old, where
 # two requests or more were running on each replica.
@@ -121,10 +131,11 @@ def _overload(view: FleetView) -> _Named | None:
     if sample.running <= most and not queued:
         return None
     each = sample.running / sample.replicas
+    where, hint = _FULL if sample.running > _ROOM_SHARE * most else _HELD_BACK
     sentence = (
-        f"the fleet is at its capacity: {each:.0f} running requests a replica, "
+        f"{where}: {each:.0f} running requests a replica, "
         f"{most / sample.replicas:.0f} keep {1000.0 * limit:.0f} ms between tokens, "
-        f"{sample.waiting:.0f} waiting"
+        f"{sample.waiting:.0f} waiting{hint}"
     )
     return ThroughputVerdict.OVERLOADED, None, sentence
 

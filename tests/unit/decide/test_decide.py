@@ -24,6 +24,7 @@ from v4operator.model.deployment import ScalingMode
 from v4operator.model.forecast import Demand
 from v4operator.model.hbm import Finding, HbmVerdict
 from v4operator.model.memory import PolicyMemory
+from v4operator.model.observation import GatewayObservation
 from v4operator.model.replica import Phase
 from v4operator.model.verdict import Action, Decision
 
@@ -209,3 +210,15 @@ def test_the_inputs_tell_the_spread_its_evidence_and_what_the_demand_was_seen_in
     assert (spread.value, spread.unit) == (0.31, "ratio")
     assert spread.source.endswith("120 min of own forecast errors")
     assert seen in inputs["demand"].source
+
+
+def test_the_inputs_tell_what_waits_at_a_gateway_and_the_use_that_a_replica_must_have() -> None:
+    waiting = GatewayObservation(waiting_requests=7.0, lost_total=None)
+    seen = replace(observation(serving(3)), gateway=waiting)
+    asked = replace(demand(2.5), least_used_share=0.02)
+    inputs = {i.name: i for i in decide(seen, forecast(asked), PolicyMemory())[0].decision.inputs}
+    assert inputs["waiting at the gateway"].value == 7.0
+    assert inputs["least use of a further replica"].value == 0.02
+    without = {i.name: i for i in decided(3, demand(2.5)).inputs}
+    assert "waiting at the gateway" not in without
+    assert "a reserve is held" in without["least use of a further replica"].source

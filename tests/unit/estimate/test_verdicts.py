@@ -207,6 +207,22 @@ def test_overload_is_a_batch_above_the_objective_or_a_queue(
     assert fleet(told({"a": JUDGED, "b": JUDGED}), sample=seen, cost=cost)[0] is verdict
 
 
+def test_a_queue_before_replicas_with_room_points_at_what_admits() -> None:
+    cost = decode_cost(
+        FLASH,
+        Mix(prompt_tokens=0.0, prefill_tokens=0.0, decode_tokens=1.0, context_tokens=1e3),
+    )
+    held, full = (
+        fleet(told({"a": JUDGED, "b": JUDGED}), sample=sample(running=n, waiting=400.0), cost=cost)
+        for n in (6.0, 140.0)
+    )
+    assert held[1].startswith("requests wait although there is room: 3 running requests a replica")
+    assert held[1].endswith(
+        "400 waiting; look at what admits them: a gateway, or the engines themselves"
+    )
+    assert full[1].startswith("the fleet is at its capacity")
+
+
 @pytest.mark.parametrize(
     ("before", "verdict"),
     [
