@@ -34,8 +34,8 @@ def test_half_of_a_week_is_forgotten_in_the_next() -> None:
     ("attainment", "share"),
     [
         pytest.param(0.99, 0.03, id="99 %"),
-        pytest.param(0.95, 0.15, id="95 %"),
-        pytest.param(0.5, 0.5, id="never above half"),
+        pytest.param(0.999, 0.003, id="99.9 %"),
+        pytest.param(0.95, 0.03, id="a lower one is for requests that no fleet serves in time"),
         pytest.param(1.0, 0.0, id="all: no replica is too many"),
     ],
 )
