@@ -45,6 +45,7 @@ bench: $(VENV)/.dev ## measurements, as ratios side by side
 	@$(BIN)/python tests/bench/parser.py
 	@$(BIN)/python tests/bench/scrape.py
 	@$(BIN)/python tests/bench/exposition.py
+	@$(BIN)/python tests/bench/decision.py
 
 bench-alarms: $(VENV)/.dev ## false alarms and incidents on every truth of the simulator: hours (BENCH_FLAGS="--hours 24 --incidents 200")
 	@$(BIN)/python -m tests.bench.alarms $(BENCH_FLAGS)
