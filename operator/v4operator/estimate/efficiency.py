@@ -22,6 +22,7 @@ from v4operator.estimate.evidence import (
 )
 from v4operator.estimate.reference import judges, level_at, usual_at
 from v4operator.estimate.sequential import (
+    LARGE_TOLERANCE,
     departures_after,
     limit_of,
     moved,
@@ -115,9 +116,10 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """At which sums the tests strike: for what is a replica's own, and for what all share."""
+    """At which sums the tests strike: for a replica's own loss, a large one, one that all share."""
 
     own: float
+    own_large: float
     shared: float
 
 
@@ -135,7 +137,9 @@ def judge(
     finished = {t.name: _finish(t.block, reference) for t in tracks if is_evidence(t.block)}
     common = _common(finished.values(), level)
     compared = {name: _compare(name, finished, level, common) for name in finished}
-    limits = _Limits(own=limit_of(own), shared=limit_of(shared))
+    limits = _Limits(
+        own=limit_of(own), own_large=limit_of(own, LARGE_TOLERANCE), shared=limit_of(shared)
+    )
     judged = tuple(_closed(track, compared.get(track.name), limits, now) for track in tracks)
     seen = [track for track in judged if track.name in compared]
     apart = max(_APART, _DEVIATIONS_APART * sqrt(variance_of(own)))
@@ -269,6 +273,9 @@ def _advance(
     kept = _KEPT if recent else 0.0
     limit = limits.shared if compared.peers else limits.own
     peer_score = moved(before.peer_score, compared.deviation, limits.own, own.weight)
+    peer_score_large = moved(
+        before.peer_score_large, compared.deviation, limits.own_large, own.weight, LARGE_TOLERANCE
+    )
     reference_score = moved(before.reference_score, compared.absolute, limit, own.weight)
     observed, expected = block.tokens / block.seconds, block.expected_tokens / block.seconds
     context = own.step.kv_tokens / own.step.sequences
@@ -284,7 +291,8 @@ def _advance(
         if compared.deviation is None
         else _mean(before.peer_deviation, compared.deviation, kept),
         peer_score=peer_score,
-        behind_peers=strikes(peer_score, before=before.behind_peers),
+        peer_score_large=peer_score_large,
+        behind_peers=strikes(max(peer_score, peer_score_large), before=before.behind_peers),
         reference_score=reference_score,
         behind_reference=strikes(reference_score, before=before.behind_reference),
         lasting_log_ratio=_mean(

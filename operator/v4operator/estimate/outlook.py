@@ -80,7 +80,7 @@ def _excess(median: float, spread: float, above: float) -> float:
         return 0.0
     if spread <= 0.0:
         return max(0.0, median - above)
-    distance = log(median / above) / spread
+    distance = (log(median) - log(above)) / spread
     return mean * _normal(distance + spread) - above * _normal(distance)
 
 

@@ -16,6 +16,10 @@ from v4operator.model.learned import Scatter
 # CUSUM for that loss, and just above the 7 % by which a straight line misses published points.
 _TOLERANCE = 0.08
 
+# The same for a loss of 35 % (0.43). A test for small losses is slow to call large ones where
+# blocks scatter much, its limit being far away. Both together strike falsely twice a year at most.
+LARGE_TOLERANCE = 0.21
+
 # The sum of losses at which it strikes: ten blocks (five minutes) of a 15 % loss where blocks
 # scatter little. The upper limit is that of 10 % of noise that lasts two minutes; no test with so
 # few false strikes names a 15 % loss in it within 25 minutes (Lorden's bound, 53 blocks).
@@ -61,16 +65,16 @@ _MOST_SCORE = 1.25
 _CLEARED = 0.5
 
 
-def limit_of(scatter: Scatter) -> float:
+def limit_of(scatter: Scatter, tolerance: float = _TOLERANCE) -> float:
     """The sum of losses that strikes: one false strike a year in blocks that scatter like that.
 
     Siegmund's mean time between false strikes of a CUSUM with tolerance k and limit h at a variance
     v, v / (2 k^2) (exp(x) - 1 - x) with x = 2 k h / v, solved for h by one step of iteration.
     """
     variance = variance_of(scatter)
-    rarity = _BLOCKS_A_YEAR * 2.0 * _TOLERANCE**2 / max(variance, _LEAST_VARIANCE)
+    rarity = _BLOCKS_A_YEAR * 2.0 * tolerance**2 / max(variance, _LEAST_VARIANCE)
     exponent = log(rarity + 1.0 + log(rarity))
-    return max(_LEAST_LIMIT, min(_MOST_LIMIT, exponent * variance / (2.0 * _TOLERANCE)))
+    return max(_LEAST_LIMIT, min(_MOST_LIMIT, exponent * variance / (2.0 * tolerance)))
 
 
 def variance_of(scatter: Scatter) -> float:
@@ -83,7 +87,13 @@ def weight_of(sequences: float) -> float:
     return min(1.0, sequences / _SURE_SEQUENCES)
 
 
-def moved(score: float, log_ratio: float | None, limit: float, weight: float = 1.0) -> float:
+def moved(
+    score: float,
+    log_ratio: float | None,
+    limit: float,
+    weight: float = 1.0,
+    tolerance: float = _TOLERANCE,
+) -> float:
     """One step of the test; nothing comparable leaves it where it is.
 
     A block whose variance is 1 / weight times the usual one counts by its weight: then the sum over
@@ -91,7 +101,7 @@ def moved(score: float, log_ratio: float | None, limit: float, weight: float = 1
     """
     if log_ratio is None:
         return score
-    step = weight * (-log_ratio - _TOLERANCE) / limit
+    step = weight * (-log_ratio - tolerance) / limit
     bounded = max(-_MOST_PER_BLOCK, min(_MOST_PER_BLOCK, step))
     return max(0.0, min(_MOST_SCORE, score + bounded))
 

@@ -130,7 +130,8 @@ class Standing:
     """How one replica has kept up, as of its last judged block (`judged_at`, Unix seconds).
 
     Rates are means over about the last minute of judged blocks. `peer_score` and `reference_score`
-    are the sequential tests' sums; `behind_*` says that the test has struck and not yet cleared.
+    are the sequential tests' sums, `peer_score_large` that of one for large losses; `behind_*` says
+    that a test has struck and not yet cleared.
     `peer_deviation` is the mean log of own over the peers' efficiency, `departures` are that of
     each of the last blocks (of a replica without peers: against the reference);
     `lasting_log_ratio` is the log of the efficiency over five minutes.
@@ -145,6 +146,7 @@ class Standing:
     peers: int = 0
     peer_deviation: float = 0.0
     peer_score: float = 0.0
+    peer_score_large: float = 0.0
     behind_peers: bool = False
     reference_score: float = 0.0
     behind_reference: bool = False

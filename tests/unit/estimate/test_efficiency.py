@@ -16,6 +16,7 @@ from v4operator.estimate.reference import (
     usual_at,
 )
 from v4operator.estimate.sequential import (
+    LARGE_TOLERANCE,
     departures_after,
     limit_of,
     moved,
@@ -234,6 +235,24 @@ def test_the_limit_is_a_false_strike_a_year_between_its_bounds(
     variance: float, limit: float
 ) -> None:
     assert limit_of(Scatter(variance=variance)) == pytest.approx(limit, rel=1e-3)
+
+
+def test_a_large_loss_strikes_sooner_where_blocks_scatter_much() -> None:
+    """Blocks of a replica at 65 % of its speed until each of the tests strikes."""
+    scatter = Scatter(variance=0.05)
+    blocks = []
+    for tolerance in (0.08, LARGE_TOLERANCE):
+        limit, score, count = limit_of(scatter, tolerance), 0.0, 0
+        while not strikes(score, before=False):
+            score = moved(score, log(0.65), limit, tolerance=tolerance)
+            count += 1
+        blocks.append(count)
+    assert blocks == [12, 8]
+
+
+def test_a_small_loss_never_strikes_the_test_for_large_ones() -> None:
+    limit = limit_of(Scatter(variance=0.05), LARGE_TOLERANCE)
+    assert moved(0.0, log(0.85), limit, tolerance=LARGE_TOLERANCE) == 0.0
 
 
 def test_the_limit_keeps_siegmunds_mean_time_between_false_strikes() -> None:

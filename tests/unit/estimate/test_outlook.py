@@ -1,7 +1,7 @@
 from math import exp
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from v4operator.estimate.outlook import Outlook
@@ -14,6 +14,7 @@ outlooks = st.builds(
 
 
 @given(outlooks, replicas, st.floats(0.0, 5.0))
+@example(Outlook(expected=5e-324, spread=1.0, peaks=()), 0.0, 1.0)  # the least there is
 def test_the_use_of_a_further_replica_is_a_share_and_falls(
     outlook: Outlook, count: float, more: float
 ) -> None:
