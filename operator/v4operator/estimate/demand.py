@@ -49,8 +49,6 @@ _RAMP_SECONDS = 1200.0
 # trend, and a step is over before a replica has started. 0.6 to 0.7 did best in the policy study.
 _RETURNING_SHARE = 0.7
 
-_NOTHING_LEARNED = Learned.empty("")
-
 # With more silent replicas than this the fleet is not seen (two thirds must be fresh).
 _MOST_SILENT_SHARE = 1.0 / 3.0
 
@@ -97,7 +95,7 @@ def demand(
     *,
     batch_limit: float,
     horizon_seconds: float,
-    learned: Learned = _NOTHING_LEARNED,
+    learned: Learned,
 ) -> Demand:
     """The demand now and at the horizon; where too little is seen it says so, and tells that part.
 
@@ -121,7 +119,8 @@ def demand(
         foreseen = _reserved(observation, price, learned, level=level, grown=grown, backlog=backlog)
     else:
         least = least_used_share(learned.shortage, observation.deployment.objectives.attainment)
-        foreseen = max(_outlook(price, learned, max(level, grown)).replicas(least), level + backlog)
+        outlook = _outlook(price, learned, max(level, grown))
+        foreseen = max(outlook.replicas(least), level + backlog)
     return Demand(
         computable=reason is None,
         reason=reason,

@@ -41,7 +41,7 @@ def foresee(
     arriving = work_of(traffic_of(sample, learned.history[:-1]), price)
     return replace(
         learned,
-        growth=_growth(learned, sample, price, horizon),
+        growth=_growth(learned, sample, price, horizon, arriving=arriving),
         shortage=with_block(
             learned.shortage,
             work_replicas=arriving,
@@ -56,7 +56,9 @@ def _trend(learned: Learned, price: Price) -> float:
     return slope(times, series(learned.history, price))
 
 
-def _growth(learned: Learned, sample: FleetSample, price: Price, horizon: float) -> Growth:
+def _growth(
+    learned: Learned, sample: FleetSample, price: Price, horizon: float, *, arriving: float
+) -> Growth:
     before = learned.history[:-1]
     growth = checked(
         learned.growth,
@@ -67,7 +69,7 @@ def _growth(learned: Learned, sample: FleetSample, price: Price, horizon: float)
         block_seconds=BLOCK_SECONDS,
     )
     ratio = foreseen_ratio(
-        work_of(traffic_of(sample, before), price),
+        arriving,
         trend=learned.trend_replicas_per_second,
         peak=highest(learned.peaks, price),
         horizon_seconds=horizon,

@@ -7,8 +7,9 @@ a steady service does not pay for a bursty one's history.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, log, sqrt
+from math import log, sqrt
 
+from v4operator.estimate.calibration import remembered_share
 from v4operator.estimate.price import Price
 from v4operator.estimate.traffic import kept, traffic_of, work_of
 from v4operator.model.learned import Expectation, FleetSample, Growth
@@ -28,7 +29,7 @@ _PRIOR_SECONDS = 86400.0
 _ALARM_SECONDS = 7200.0
 
 # Traffic repeats itself by the day and by the week: half of what a week taught holds for the next.
-_HALF_LIFE_SECONDS = 7.0 * 86400.0
+HALF_LIFE_SECONDS = 7.0 * 86400.0
 
 # A single error counts as a doubling or less: a service that is switched on is no growth of it.
 _MOST_ERROR = log(2.0)
@@ -87,9 +88,9 @@ def checked(
     if due and sample.time - due[-1].traffic.time <= horizon_seconds + _NEAR_SECONDS:
         error = _error(due[-1], work_of(traffic_of(sample, history), price), price)
         if error is not None:
-            kept = exp(-log(2.0) * block_seconds / _HALF_LIFE_SECONDS)
-            square = kept * square + 2.0 * max(0.0, error) ** 2 * block_seconds
-            seconds = kept * seconds + block_seconds
+            share = remembered_share(block_seconds, HALF_LIFE_SECONDS)
+            square = share * square + 2.0 * max(0.0, error) ** 2 * block_seconds
+            seconds = share * seconds + block_seconds
     return Growth(expectations=open_ones, square_seconds=square, seconds=seconds)
 
 

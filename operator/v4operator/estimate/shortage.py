@@ -5,8 +5,8 @@ held tighter, one that has been short of more is given more room: this fleet's o
 and not the traces that the constants were found on.
 """
 
-from math import exp, log
-
+from v4operator.estimate.calibration import remembered_share
+from v4operator.estimate.growth import HALF_LIFE_SECONDS
 from v4operator.model.learned import Shortage
 
 # Of the work that may miss the objective four tenths may find no replica: 1.4 to 1.8 times as many
@@ -31,15 +31,12 @@ _PRIOR_SECONDS = 10800.0
 _LEAST_CORRECTION = 0.25
 _MOST_CORRECTION = 6.0
 
-# As for growth: half of what a week taught holds for the next.
-_HALF_LIFE_SECONDS = 7.0 * 86400.0
-
 
 def with_block(
     shortage: Shortage, *, work_replicas: float, ready: int, block_seconds: float
 ) -> Shortage:
     """`shortage` after a block in which that much work came for so many ready replicas."""
-    kept = exp(-log(2.0) * block_seconds / _HALF_LIFE_SECONDS)
+    kept = remembered_share(block_seconds, HALF_LIFE_SECONDS)
     short = max(0.0, work_replicas - ready)
     return Shortage(
         short_replica_seconds=kept * shortage.short_replica_seconds + block_seconds * short,
