@@ -3,17 +3,17 @@
 The engines see the requests that the gateway admits and nothing of those that it holds back.
 """
 
-import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.contract.test_standalone import FLEET, SCENARIO, Running, begin, status, until, write
+from tests.contract.test_standalone import FLEET, begin, status, until, write
+from tests.e2e.emulated_fleet import emulated_fleet
 from tests.rig.addresses import Block
 from tests.rig.prometheus import prometheus
 
@@ -60,7 +60,9 @@ def answering(gateway: Gateway) -> Iterator[str]:
 def test_a_queue_at_the_gateway_makes_the_fleet_grow_while_its_engines_tell_nothing_of_it(
     tmp_path: Path, block: Block, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    emulator = _one_replica(tmp_path, request)
+    fleet = ExitStack()
+    request.addfinalizer(fleet.close)
+    emulator = fleet.enter_context(emulated_fleet(tmp_path, speed=1, rate=[[0, 2]], replicas=1))
     gateway = Gateway()
     with answering(gateway) as place, _watching(place, tmp_path, block, monkeypatch):
         _declare(tmp_path / "manifests")
@@ -79,16 +81,6 @@ def test_a_queue_at_the_gateway_makes_the_fleet_grow_while_its_engines_tell_noth
         grown = until(lambda: _grown(tmp_path), "growth")
         assert grown["observed"]["gatewayWaitingRequests"] == PLENTY
         assert grown["observed"]["waitingRequests"] == 0
-
-
-def _one_replica(folder: Path, request: pytest.FixtureRequest) -> str:
-    (fleet,) = SCENARIO["fleets"]
-    traffic = {**fleet["traffic"], "rate": [[0, 2]]}  # type: ignore[dict-item]
-    scenario = folder / "scenario.json"
-    scenario.write_text(json.dumps({"fleets": [{**fleet, "replicas": 1, "traffic": traffic}]}))
-    running = Running(folder / "emulate.log", "emulate", str(scenario), "--speed", "1")
-    request.addfinalizer(running.end)
-    return str(running.first_line()["control"])
 
 
 @contextmanager

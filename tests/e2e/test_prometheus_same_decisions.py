@@ -4,7 +4,6 @@ The emulation stamps its samples with its own clock, which runs four times as fa
 samples up to ten minutes ahead of its own: the story is over after 200 s at the latest.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
-from tests.contract.test_standalone import FLEET, SCENARIO, Running, begin, status, write
+from tests.contract.test_standalone import FLEET, begin, status, write
+from tests.e2e.emulated_fleet import emulated_fleet
 from tests.rig.addresses import Block
 from tests.rig.prometheus import Prometheus, prometheus
 from tests.rig.waiting import eventually
@@ -30,17 +30,11 @@ METRICS = {
 @pytest.fixture
 def control(tmp_path: Path) -> Iterator[str]:
     """The control URL of a fleet of which one replica falls ill as soon as it is warm."""
-    (fleet,) = SCENARIO["fleets"]
-    traffic = {**fleet["traffic"], "rate": [[0, 8]]}  # type: ignore[dict-item]
     ill = {"at": 30, "replica": SICK, "speedFactor": 0.5}
-    story = {**fleet, "replicas": REPLICAS, "traffic": traffic, "events": [ill]}
-    scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps({"fleets": [story]}))
-    emulator = Running(tmp_path / "emulate.log", "emulate", str(scenario), "--speed", "4")
-    try:
-        yield str(emulator.first_line()["control"])
-    finally:
-        emulator.end()
+    with emulated_fleet(
+        tmp_path, speed=4, rate=[[0, 8]], replicas=REPLICAS, events=[ill]
+    ) as control:
+        yield control
 
 
 @pytest.fixture

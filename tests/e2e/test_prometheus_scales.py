@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
-from tests.contract.test_standalone import FLEET, SCENARIO, Running, begin, status, write
+from tests.contract.test_standalone import FLEET, begin, status, write
+from tests.e2e.emulated_fleet import emulated_fleet
 from tests.rig.addresses import Block
 from tests.rig.prometheus import Prometheus, prometheus
 from tests.rig.waiting import eventually
@@ -28,16 +29,10 @@ PACE = "{minReplicas: 1, maxReplicas: 4, behavior: {shrinkWindow: 40s, drainTime
 @pytest.fixture
 def control(tmp_path: Path) -> Iterator[str]:
     """The control URL of a fleet of one, whose replicas start in twenty seconds."""
-    (fleet,) = SCENARIO["fleets"]
-    traffic = {**fleet["traffic"], "rate": RATE}  # type: ignore[dict-item]
-    story = {**fleet, "replicas": 1, "startUp": {"seconds": 20}, "traffic": traffic}
-    scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps({"fleets": [story]}))
-    emulator = Running(tmp_path / "emulate.log", "emulate", str(scenario), "--speed", "4")
-    try:
-        yield str(emulator.first_line()["control"])
-    finally:
-        emulator.end()
+    with emulated_fleet(
+        tmp_path, speed=4, rate=RATE, replicas=1, startUp={"seconds": 20}
+    ) as control:
+        yield control
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A real Prometheus scrapes an emulated fleet; the operator sees that fleet through it alone."""
 
-import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
-from tests.contract.test_standalone import FLEET, SCENARIO, Running, begin, status, until, write
+from tests.contract.test_standalone import FLEET, begin, status, until, write
+from tests.e2e.emulated_fleet import emulated_fleet
 from tests.rig.addresses import Block
 from tests.rig.prometheus import prometheus
 
@@ -18,13 +18,9 @@ from tests.rig.prometheus import prometheus
 def test_a_fleet_is_seen_through_a_real_prometheus_and_unknown_when_it_dies(
     tmp_path: Path, block: Block, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps(SCENARIO))
-    emulator = Running(tmp_path / "emulate.log", "emulate", str(scenario), "--speed", "1")
     ending = ExitStack()
     request.addfinalizer(ending.close)
-    ending.callback(emulator.end)
-    control = str(emulator.first_line()["control"])
+    control = ending.enter_context(emulated_fleet(tmp_path, speed=1))
     targets = until(lambda: _addresses(control), "the replicas' addresses")
     scrapes = {
         "global": {"scrape_interval": "1s"},
