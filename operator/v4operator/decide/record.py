@@ -99,6 +99,14 @@ def _demand_inputs(situation: Situation) -> Iterator[Input]:
         if demand.least_used_share is not None
         else "no gateway is known: a reserve is held instead",
     )
+    if demand.least_used_share is not None:
+        yield Input(
+            name="work of a full replica",
+            value=demand.full_work_ratio,
+            unit="ratio",
+            age_seconds=None,
+            source="what replicas served while requests waited outside, over their capacity",
+        )
 
 
 def _capacity_inputs(situation: Situation) -> Iterator[Input]:

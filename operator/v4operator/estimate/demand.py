@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import exp, hypot, sqrt
 
+from v4operator.estimate.full import work_ratio
 from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
 from v4operator.estimate.outlook import Outlook
 from v4operator.estimate.price import Price
@@ -136,6 +137,7 @@ def demand(
         spread_seconds=learned.growth.seconds,
         surging=level > mean,
         least_used_share=least,
+        full_work_ratio=work_ratio(learned.full),
     )
 
 

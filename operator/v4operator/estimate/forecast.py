@@ -19,6 +19,7 @@ from v4operator.estimate.efficiency import judge
 from v4operator.estimate.evidence import BLOCK_SECONDS, Flow
 from v4operator.estimate.fleet import FleetView, fleet_throughput
 from v4operator.estimate.foresight import foresee, horizon_seconds
+from v4operator.estimate.full import corrected, with_sample
 from v4operator.estimate.kv_demand import KvDemand, excess_finding, excess_since, kv_demand
 from v4operator.estimate.live_hbm import calibrated
 from v4operator.estimate.mix import mix_of
@@ -47,7 +48,14 @@ from v4operator.model.forecast import (
     ReplicaForecast,
 )
 from v4operator.model.hbm import Finding, HbmReport
-from v4operator.model.learned import FleetSample, Learned, Reference, StepFit, key_of_fit
+from v4operator.model.learned import (
+    FleetSample,
+    FullReplicas,
+    Learned,
+    Reference,
+    StepFit,
+    key_of_fit,
+)
 from v4operator.model.live_hbm import LiveHbm
 from v4operator.model.observation import Observation
 
@@ -92,7 +100,10 @@ def forecast(
     if closes:
         learned, known = _close(learned, known, sample, observation.now)
     carried = _capacity(observation, known, hbm, prior)
-    price = price_of(known.sizing.law, known.mix, carried)
+    expected = price_of(known.sizing.law, known.mix, carried)
+    if closes and sample is not None and observation.gateway is not None:
+        learned = _seen_full(learned, sample, expected)
+    price = corrected(expected, learned.full)
     if closes:
         learned = foresee(learned, observation.deployment, price, sample)
     wanted = _kv_demand(observation, hbm, known.mix)
@@ -131,7 +142,9 @@ def _continued(observation: Observation, learned: Learned) -> Learned:
     replicas = (r.replica for r in observation.replicas)
     started = learned.first_seen_at
     if learned.key != key:
-        learned = replace(learned, key=key, sizing=None, reference=None, tracks=())
+        learned = replace(
+            learned, key=key, sizing=None, reference=None, tracks=(), full=FullReplicas()
+        )
     return replace(
         learned,
         first_seen_at=observation.now if started is None else started,
@@ -153,6 +166,13 @@ def _known(
         fit = fit_from_prior(prior)
         return _Known(sizing=fit, reference=new_reference(fit), mix=mix)
     return _Known(sizing=learned.sizing, reference=learned.reference, mix=mix)
+
+
+def _seen_full(learned: Learned, sample: FleetSample, expected: Price) -> Learned:
+    full = with_sample(
+        learned.full, sample, learned.history[:-1], expected, block_seconds=BLOCK_SECONDS
+    )
+    return replace(learned, full=full)
 
 
 def _block_is_full(learned: Learned, now: float) -> bool:

@@ -12,7 +12,14 @@ from v4operator.estimate.growth import checked, expected
 from v4operator.estimate.price import Price
 from v4operator.estimate.shortage import with_block
 from v4operator.estimate.startup import time_to_ready
-from v4operator.estimate.traffic import highest, remembered, series, traffic_of, work_of
+from v4operator.estimate.traffic import (
+    highest,
+    lost_requests,
+    remembered,
+    series,
+    traffic_of,
+    work_of,
+)
 from v4operator.estimate.trend import slope
 from v4operator.model.deployment import Deployment
 from v4operator.model.learned import FleetSample, Growth, Learned
@@ -46,6 +53,7 @@ def foresee(
             learned.shortage,
             work_replicas=arriving,
             ready=sample.replicas,
+            lost_replicas=lost_requests(sample, learned.history[:-1]) * price.request_seconds,
             block_seconds=BLOCK_SECONDS,
         ),
     )

@@ -33,11 +33,19 @@ _MOST_CORRECTION = 6.0
 
 
 def with_block(
-    shortage: Shortage, *, work_replicas: float, ready: int, block_seconds: float
+    shortage: Shortage,
+    *,
+    work_replicas: float,
+    ready: int,
+    lost_replicas: float = 0.0,
+    block_seconds: float,
 ) -> Shortage:
-    """`shortage` after a block in which that much work came for so many ready replicas."""
+    """`shortage` after a block in which that much work came for so many ready replicas.
+
+    `lost_replicas` of it were turned away or gave up: short of replicas, whatever the law expected.
+    """
     kept = remembered_share(block_seconds, HALF_LIFE_SECONDS)
-    short = max(0.0, work_replicas - ready)
+    short = max(lost_replicas, work_replicas - ready, 0.0)
     return Shortage(
         short_replica_seconds=kept * shortage.short_replica_seconds + block_seconds * short,
         work_replica_seconds=kept * shortage.work_replica_seconds + block_seconds * work_replicas,

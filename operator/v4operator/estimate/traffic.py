@@ -150,10 +150,22 @@ def _held_back(sample: FleetSample, before: FleetSample | None) -> float:
     """
     if before is None or sample.time <= before.time:
         return 0.0
-    more = sample.waiting - before.waiting
-    if sample.lost_total is not None and before.lost_total is not None:
-        more += max(0.0, sample.lost_total - before.lost_total)
+    more = sample.waiting - before.waiting + _lost(sample, before)
     return max(0.0, more) / max(_MINUTE, sample.time - before.time)
+
+
+def lost_requests(sample: FleetSample, history: Sequence[FleetSample]) -> float:
+    """Requests a second that a gateway turned away or gave up on since the sample before."""
+    if not history or sample.time <= history[-1].time:
+        return 0.0
+    return _lost(sample, history[-1]) / (sample.time - history[-1].time)
+
+
+def _lost(sample: FleetSample, before: FleetSample) -> float:
+    """Requests lost between the two; none where the count is not told or began anew."""
+    if sample.lost_total is None or before.lost_total is None:
+        return 0.0
+    return max(0.0, sample.lost_total - before.lost_total)
 
 
 def _cleared(sample: FleetSample, neighbour: tuple[FleetSample, ...]) -> float:

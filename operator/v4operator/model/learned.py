@@ -244,6 +244,14 @@ class Shortage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FullReplicas:
+    """How much work full replicas did: the sum of `log(served / expected)` over so many blocks."""
+
+    log_ratio_sum: float = 0.0
+    blocks: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartUps:
     """Replicas seen on their way up, and how long the last ones took, in seconds."""
 
@@ -260,7 +268,7 @@ class Learned:
     `own_scatter` is that of single replicas, `shared_scatter` of what all have in common.
     `history` is the last quarter of an hour, `peaks` the busiest minutes of each stretch before,
     both oldest first; `growth` is how wrong forecasts of them have been, `shortage` how much came
-    for which replicas were missing.
+    for which replicas were missing, `full` how far full replicas were from the law.
     `kv_excess_since` is since when more KV has been asked for than the pools hold.
     """
 
@@ -278,6 +286,7 @@ class Learned:
     peaks: tuple[Traffic, ...] = ()
     growth: Growth = field(default_factory=Growth)
     shortage: Shortage = field(default_factory=Shortage)
+    full: FullReplicas = field(default_factory=FullReplicas)
     start_ups: StartUps = field(default_factory=StartUps)
     kv_excess_since: float | None = None
 

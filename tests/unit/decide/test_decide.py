@@ -215,10 +215,12 @@ def test_the_inputs_tell_the_spread_its_evidence_and_what_the_demand_was_seen_in
 def test_the_inputs_tell_what_waits_at_a_gateway_and_the_use_that_a_replica_must_have() -> None:
     waiting = GatewayObservation(waiting_requests=7.0, lost_total=None)
     seen = replace(observation(serving(3)), gateway=waiting)
-    asked = replace(demand(2.5), least_used_share=0.02)
+    asked = replace(demand(2.5), least_used_share=0.02, full_work_ratio=0.8)
     inputs = {i.name: i for i in decide(seen, forecast(asked), PolicyMemory())[0].decision.inputs}
     assert inputs["waiting at the gateway"].value == 7.0
     assert inputs["least use of a further replica"].value == 0.02
+    assert inputs["work of a full replica"].value == 0.8
     without = {i.name: i for i in decided(3, demand(2.5)).inputs}
     assert "waiting at the gateway" not in without
+    assert "work of a full replica" not in without
     assert "a reserve is held" in without["least use of a further replica"].source

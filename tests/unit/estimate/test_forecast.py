@@ -10,7 +10,7 @@ from v4operator.estimate.mix import mix_of
 from v4operator.estimate.tracking import follow
 from v4operator.model.deployment import Deployment, Objectives
 from v4operator.model.forecast import Forecast, Mix, ThroughputVerdict
-from v4operator.model.learned import FleetSample, Learned, Track, key_of_fit
+from v4operator.model.learned import FleetSample, FullReplicas, Learned, Track, key_of_fit
 from v4operator.model.observation import Observation, ReplicaObservation
 from v4operator.model.replica import Phase, Workload
 
@@ -114,8 +114,10 @@ def test_a_new_key_starts_the_fits_anew_and_keeps_the_rest() -> None:
         DEPLOYMENT, memory=replace(DEPLOYMENT.memory, engine_args=("--max-running-requests", "64"))
     )
     seen = observation(replica_with("flash-0", NOW), deployment=changed)
+    learned = replace(learned, full=FullReplicas(log_ratio_sum=-2.0, blocks=10.0))
     found, after = forecast(seen, learned, HBM, profile(FLASH))
     assert found.step == FLASH
+    assert after.full == FullReplicas()
     assert after.key == key_of_fit(changed) != learned.key
     assert after.first_seen_at == learned.first_seen_at
     assert after.sizing is not None

@@ -23,6 +23,11 @@ def test_only_work_beyond_the_ready_replicas_is_short() -> None:
     assert short.seconds == pytest.approx(3600.0, rel=0.01)
 
 
+def test_lost_requests_are_short_though_replicas_seemed_enough() -> None:
+    lost = with_block(Shortage(), work_replicas=3.0, ready=4, lost_replicas=0.5, block_seconds=30.0)
+    assert lost.short_replica_seconds == pytest.approx(15.0)
+
+
 def test_half_of_a_week_is_forgotten_in_the_next() -> None:
     week = 7 * 86400.0
     once = with_block(Shortage(), work_replicas=2.0, ready=1, block_seconds=30.0)
