@@ -110,7 +110,9 @@ class ClusterOperator:
             await self._tell_problem(key, claim, PERMISSION_DENIED, str(error))
         except WorkloadUnavailable as error:
             await self._tell_problem(key, claim, WORKLOAD_UNAVAILABLE, str(error))
-        return self.settings.reconcile_seconds
+        return self.reconciler.next_seconds(
+            Key(key.namespace, key.name), self.settings.reconcile_seconds
+        )
 
     async def _own(self, claim: ClaimView, deployment: Deployment) -> bool:
         """Bring what is made from a template up to date; whether there is a workload to look at."""

@@ -63,6 +63,10 @@ class _Target:
         turns = (time / interval - self.phase_ratio) + _SAME_TURN_RATIO
         return (floor(turns) + 1 + self.phase_ratio) * interval
 
+    def due_by(self, time: float) -> float:
+        """The last of this target's turns that comes no later than `time`."""
+        return self.due_after(time) - self.place.interval_seconds
+
     def record(self, scrape: Scrape, now: float) -> None:
         """Keep the reading, or the reason why there is none."""
         failure = scrape.failure
@@ -161,6 +165,19 @@ class Collector:
             )
             for name, target in self._targets.get(key, {}).items()
         }
+
+    def last_turn(self, key: Key, seconds: float) -> float | None:
+        """Seconds until the last scrape of `key` that begins within the next `seconds`.
+
+        `None` where none does, or a server is read instead.
+        """
+        now = self._clock.now()
+        turns = [
+            target.due_by(now + seconds) - now
+            for name, target in self._targets.get(key, {}).items()
+            if (key, name) in self._tasks
+        ]
+        return max((turn for turn in turns if turn > 0.0), default=None)
 
     def source_problem(self, server: str | None) -> str | None:
         """Why the metrics' source can never be asked, whatever becomes of the replicas."""

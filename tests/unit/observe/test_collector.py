@@ -93,6 +93,31 @@ async def test_each_target_is_scraped_once_an_interval(
     assert gaps == {5.0}
 
 
+async def test_the_last_turn_tells_when_all_that_is_scraped_within_a_time_has_begun(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a", "b", "c"), 5.0)
+    begun = clock.now()
+    turn = collector.last_turn(_KEY, 5.0)
+    await clock.advance(5.0)
+    scraped = [time - begun for times in engines.scrapes.values() for time in times]
+    assert len(scraped) == 3
+    assert turn == pytest.approx(max(scraped))
+    first = min(scraped)
+    assert collector.last_turn(_KEY, first + 1e-3) == pytest.approx(first)
+    assert collector.last_turn(_KEY, first / 2.0) is None
+
+
+async def test_who_is_not_scraped_has_no_turn(
+    engines: _Engines, clock: FakeClock, make_reading: MakeReading
+) -> None:
+    collector = Collector(engines, clock, fleets=_Server(clock, make_reading))
+    collector.set_targets(_KEY, _targets("a"), 5.0, "main")
+    assert collector.last_turn(_KEY, 60.0) is None
+    assert collector.last_turn(_OTHER, 60.0) is None
+    await collector.aclose()
+
+
 async def test_targets_are_spread_over_the_interval_and_keep_their_turn_after_a_restart(
     engines: _Engines, clock: FakeClock
 ) -> None:
