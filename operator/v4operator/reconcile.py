@@ -87,7 +87,7 @@ class Reconciler:
 
         What a scrape tells is then acted on at once, and not half an interval later in the mean.
         """
-        turn = self.collector.last_turn(key, reconcile_seconds)
+        turn = self.collector.next_news(key, reconcile_seconds)
         return reconcile_seconds if turn is None else turn + _SCRAPED_SECONDS
 
     def forget(self, key: Key) -> None:
@@ -109,6 +109,8 @@ class Reconciler:
         state = self._state(deployment, before, known)
         live = self._live(observation)
         expected, learned = forecast(observation, state.learned, state.hbm, state.profile, live)
+        if expected.demand.unsettled:
+            self.collector.look_again(deployment.key, deployment.metrics_interval_seconds)
         verdict, memory = decide(observation, expected, state.memory)
         others = _others(observation, expected, found)
         verdict = replace(verdict, findings=verdict.findings + others)

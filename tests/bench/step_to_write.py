@@ -12,6 +12,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import ceil
@@ -44,7 +45,10 @@ _RIGHT = range(2, 5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """One step: `polls` of the stepped replica came between it and the write of `replicas`."""
+    """One step: `polls` of the stepped replica were due between it and the write of `replicas`.
+
+    Another look beside them, after a poll in which a step showed in part, is none of these.
+    """
 
     fleet: str
     seconds: float
@@ -87,11 +91,17 @@ def _step(plane: ControlPlane, engines: EmulatedPods, name: str, number: int) ->
     answer = _Answer(
         fleet=name,
         seconds=round(written_at - stepped_at, 2),
-        polls=sum(stepped_at < at < written_at for at in engines.polled_at(only)),
+        polls=_due(engines.polled_at(only), stepped_at, written_at),
         replicas=count,
     )
     print(json.dumps(asdict(answer)), flush=True)
     return answer
+
+
+def _due(polled_at: Sequence[float], since: float, until: float) -> int:
+    """Polls at the interval's pace from the first one after `since`."""
+    first = next((at for at in polled_at if at > since), until)
+    return 0 if first >= until else 1 + int((until - first) // _POLL_SECONDS)
 
 
 def _is_calm(plane: ControlPlane, name: str) -> bool:

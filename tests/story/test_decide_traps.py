@@ -160,6 +160,15 @@ def test_an_outage_of_the_metrics_has_to_be_followed_by_a_whole_window_of_sight(
     assert world.decisions[-1].vetoes[0].reason == "WindowHasHoles"
 
 
+def test_a_window_of_a_few_cycles_has_no_holes_between_them() -> None:
+    short = scaling(shrink_window_seconds=12.0)
+    world = World.of_size(4, demand=demand(3.5), of={"scaling": short})
+    world.run(60)
+    world.demand = demand(1.2)
+    world.run(120)
+    assert world.desired < 4
+
+
 def test_demand_that_triples_over_twenty_minutes_is_met_before_it_arrives() -> None:
     world = World.of_size(2, demand=demand(1.5))
     short: list[float] = []

@@ -13,7 +13,7 @@ from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
 from v4operator.estimate.outlook import Outlook
 from v4operator.estimate.price import Price
 from v4operator.estimate.shortage import least_used_share
-from v4operator.estimate.surge import surging_requests
+from v4operator.estimate.surge import may_surge, surging_requests
 from v4operator.estimate.throughput import quantile
 from v4operator.estimate.traffic import highest, traffic_of, work_of
 from v4operator.model.deployment import Objectives
@@ -136,6 +136,7 @@ def demand(
         spread_ratio=spread_of(learned.growth),
         spread_seconds=learned.growth.seconds,
         surging=level > mean,
+        unsettled=level <= mean and _unsettled(observation, history, price, mean),
         least_used_share=least,
         full_work_ratio=work_ratio(learned.full),
     )
@@ -186,6 +187,13 @@ def _surge(
     if each <= 0.0:
         return 0.0
     return each * (surging_requests(observation, history, mean / each) or 0.0)
+
+
+def _unsettled(
+    observation: Observation, history: Sequence[FleetSample], price: Price, mean: float
+) -> bool:
+    each = price.request_seconds
+    return each > 0.0 and may_surge(observation, history, mean / each)
 
 
 def _lately(replica: ReplicaObservation) -> Interval | None:

@@ -16,6 +16,10 @@ from v4operator.model.observation import Interval, Observation
 # Poisson's, and then of a size that no count of replicas depends on.
 _SIGNIFICANT = 5.0
 
+# Above this another look soon is worth a scrape, and nothing else: chance alone brings one poll in
+# a hundred and sixty there.
+_HINTED = 2.5
+
 # Each sample of the history counts for this long.
 _MINUTE = 60.0
 
@@ -40,6 +44,18 @@ def surging_requests(
     return max(found, default=None)
 
 
+def may_surge(observation: Observation, history: Sequence[FleetSample], usual: float) -> bool:
+    """Whether the last polls stand out of the `usual` requests a second, be it for certain or not.
+
+    A step just before a poll shows in it in part only.
+    """
+    dispersion = dispersion_of(history)
+    return any(
+        _deviations(rate, usual, seconds, dispersion) > _HINTED
+        for seconds, rate in _newest(observation)
+    )
+
+
 def dispersion_of(history: Sequence[FleetSample]) -> float:
     """Variance over mean of a minute's arrivals: 1 where they are independent, the least held.
 
@@ -53,11 +69,15 @@ def dispersion_of(history: Sequence[FleetSample]) -> float:
 
 def _certain(rate: float, usual: float, seconds: float, dispersion: float) -> float | None:
     """What remains of `rate` (requests a second) less its error, if it breaks with the usual."""
-    expected = usual * seconds
-    chance = sqrt(dispersion * max(1.0, expected))
-    if rate * seconds - expected <= _SIGNIFICANT * chance:
+    if _deviations(rate, usual, seconds, dispersion) <= _SIGNIFICANT:
         return None
     return rate - sqrt(dispersion * rate / seconds)
+
+
+def _deviations(rate: float, usual: float, seconds: float, dispersion: float) -> float:
+    """By how many standard deviations of the usual count more came."""
+    expected = usual * seconds
+    return (rate * seconds - expected) / sqrt(dispersion * max(1.0, expected))
 
 
 def _newest(observation: Observation) -> list[tuple[float, float]]:

@@ -67,7 +67,8 @@ class Demand:
     `reason` says why, and the figures then tell of the part that was. `spread_ratio` is the spread
     of unforeseen growth (of its logarithm) that the reserve comes from, `spread_seconds` how much
     of the fleet's own evidence is in it; `surging` that the last polls break with the minutes
-    before, and tell the demand. `least_used_share` is the share of its time that a replica has to
+    before, and tell the demand, `unsettled` that they may, so that another look soon is worth it.
+    `least_used_share` is the share of its time that a replica has to
     be used for at the horizon to be provided (`None`: by a reserve, where no gateway is known).
     `full_work_ratio` is what full replicas have been seen to do over what the law expects, and the
     demand is counted in (1: nothing was seen, or just that).
@@ -86,6 +87,7 @@ class Demand:
     spread_ratio: float | None = None
     spread_seconds: float = 0.0
     surging: bool = False
+    unsettled: bool = False
     least_used_share: float | None = None
     full_work_ratio: float = 1.0
 

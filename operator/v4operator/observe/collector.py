@@ -5,7 +5,7 @@ or failing one delays no other, and no error in a reconcile stops a scrape.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 from zlib import crc32
@@ -30,6 +30,10 @@ _SCRAPE_LIMIT_SECONDS = 2.0
 _SAME_TURN_RATIO = 1e-6
 """Share of an interval by which a turn may come early through rounding: Unix time over a poll
 interval rounds by about 4e-8 of it, and a turn taken for the next one would be scraped twice."""
+
+_LOOK_SECONDS, _LOOK_RATIO = 1.0, 0.2
+"""Another look comes so long after the cycle that wants it, or that share of the interval if it is
+longer: a step that showed in part shows fivefold then."""
 
 _NO_SERVER = "no Prometheus can be asked here"
 _NOT_NEWER = "the answer carries the time of an earlier one"
@@ -102,6 +106,14 @@ class _Fleet:
     task: asyncio.Task[None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """All replicas of a deployment are scraped once more at `at`, beside their turns."""
+
+    at: float
+    task: asyncio.Task[None]
+
+
 class Collector:
     """Keeps one window per replica filled.
 
@@ -126,6 +138,7 @@ class Collector:
         self._tasks: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._fleet_source = fleets
         self._fleets: dict[Key, _Fleet] = {}
+        self._looks: dict[Key, _Look] = {}
 
     def set_targets(
         self,
@@ -151,6 +164,8 @@ class Collector:
             self._stop(key, name)
         if wanted:
             self._targets[key] = wanted
+        elif (look := self._looks.pop(key, None)) is not None:
+            look.task.cancel()
 
     def windows(self, key: Key) -> dict[str, Snapshot]:
         """What is known of each target of `key`, by replica name."""
@@ -166,12 +181,35 @@ class Collector:
             for name, target in self._targets.get(key, {}).items()
         }
 
-    def last_turn(self, key: Key, seconds: float) -> float | None:
+    def look_again(self, key: Key, interval_seconds: float) -> None:
+        """Scrape all of `key` once more, a fifth of the interval or a second from now.
+
+        Once an interval at the most, and nobody whose turn is near. What a server is asked for is
+        no fresher for it.
+        """
+        now, seconds = self._clock.now(), max(_LOOK_SECONDS, interval_seconds * _LOOK_RATIO)
+        last = self._looks.get(key)
+        if key in self._fleets or (last is not None and now < last.at + interval_seconds):
+            return
+        targets = [
+            target
+            for target in self._targets.get(key, {}).values()
+            if target.due_after(now) > now + 2.0 * seconds
+        ]
+        if targets:
+            task = asyncio.create_task(self._look(targets, seconds), name=f"look again {key}")
+            self._looks[key] = _Look(at=now + seconds, task=task)
+
+    def next_news(self, key: Key, seconds: float) -> float | None:
         """Seconds until the last scrape of `key` that begins within the next `seconds`.
 
-        `None` where none does, or a server is read instead.
+        Until the next, where it is asked for beside the turns; `None` where no scrape is due, or a
+        server is read instead.
         """
         now = self._clock.now()
+        look = self._looks.get(key)
+        if look is not None and look.at > now:
+            return look.at - now
         turns = [
             target.due_by(now + seconds) - now
             for name, target in self._targets.get(key, {}).items()
@@ -187,8 +225,13 @@ class Collector:
 
     async def aclose(self) -> None:
         """Stop scraping and wait until every task has ended."""
-        tasks = (*self._tasks.values(), *(fleet.task for fleet in self._fleets.values()))
+        tasks = (
+            *self._tasks.values(),
+            *(fleet.task for fleet in self._fleets.values()),
+            *(look.task for look in self._looks.values()),
+        )
         self._tasks.clear()
+        self._looks.clear()
         self._fleets.clear()
         self._targets.clear()
         for task in tasks:
@@ -262,11 +305,17 @@ class Collector:
         due = target.due_after(self._clock.now())
         while True:
             await self._clock.sleep(due - self._clock.now())
-            async with self._slots:
-                scrape = await self._scrape(target)
-            now = self._clock.now()
-            target.record(scrape, now)
-            due = target.due_after(max(due, now))
+            await self._scrape_once(target)
+            due = target.due_after(max(due, self._clock.now()))
+
+    async def _look(self, targets: Sequence[_Target], seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await asyncio.gather(*(self._scrape_once(target) for target in targets))
+
+    async def _scrape_once(self, target: _Target) -> None:
+        async with self._slots:
+            scrape = await self._scrape(target)
+        target.record(scrape, self._clock.now())
 
     async def _scrape(self, target: _Target) -> Scrape:
         try:

@@ -150,7 +150,7 @@ async def test_an_adopted_fleet_gets_a_status_events_and_another_look_after_its_
     put(operator, v4deployment(ADOPTED))
     put_fleet(operator)
     again = await operator.reconcile(KEY)
-    turn = operator.reconciler.collector.last_turn(Key("ns", NAME), SECONDS)
+    turn = operator.reconciler.collector.next_news(Key("ns", NAME), SECONDS)
     assert turn is not None
     assert again == pytest.approx(turn + 0.2)
     (written,) = server.statuses()

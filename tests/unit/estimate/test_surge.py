@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.plant import DEPLOYMENT, interval, replica_with
 
-from v4operator.estimate.surge import dispersion_of, surging_requests
+from v4operator.estimate.surge import dispersion_of, may_surge, surging_requests
 from v4operator.model.learned import FleetSample
 from v4operator.model.observation import Observation, ReplicaObservation, Workload
 
@@ -69,6 +69,26 @@ def test_a_step_is_told_by_counts_that_chance_does_not_explain(
     assert surging_requests(seen(polled("a", *rates)), CALM, 2.0) == (
         None if certain is None else pytest.approx(certain)
     )
+
+
+@pytest.mark.parametrize(
+    ("rates", "history", "hinted"),
+    [
+        pytest.param((2.0, 2.0, 2.0), CALM, False, id="as usual"),
+        pytest.param((3.4, 2.7, 2.3), CALM, False, id="17 where 10 are usual are chance"),
+        pytest.param((3.8, 2.9, 2.4), CALM, True, id="19 may be the begin of a step"),
+        pytest.param((24.0, 13.0, 7.5), CALM, True, id="what is certain is hinted at too"),
+        pytest.param(
+            (3.8, 2.9, 2.4), past(1.0, 4.0, 1.0, 2.0, 1.5), False, id="where counts scatter"
+        ),
+        pytest.param((0.0, 0.0, 0.0), CALM, False, id="a fall"),
+        pytest.param((), CALM, False, id="without polls"),
+    ],
+)
+def test_a_count_that_chance_seldom_explains_is_worth_another_look(
+    rates: tuple[float, ...], history: tuple[FleetSample, ...], *, hinted: bool
+) -> None:
+    assert may_surge(seen(polled("a", *rates)), history, 2.0) is hinted
 
 
 def test_from_idle_five_requests_are_chance_and_seven_are_not() -> None:

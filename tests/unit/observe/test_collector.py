@@ -93,19 +93,53 @@ async def test_each_target_is_scraped_once_an_interval(
     assert gaps == {5.0}
 
 
-async def test_the_last_turn_tells_when_all_that_is_scraped_within_a_time_has_begun(
+async def test_the_next_news_comes_when_all_that_is_scraped_within_a_time_has_begun(
     collector: Collector, engines: _Engines, clock: FakeClock
 ) -> None:
     collector.set_targets(_KEY, _targets("a", "b", "c"), 5.0)
     begun = clock.now()
-    turn = collector.last_turn(_KEY, 5.0)
+    turn = collector.next_news(_KEY, 5.0)
     await clock.advance(5.0)
     scraped = [time - begun for times in engines.scrapes.values() for time in times]
     assert len(scraped) == 3
     assert turn == pytest.approx(max(scraped))
     first = min(scraped)
-    assert collector.last_turn(_KEY, first + 1e-3) == pytest.approx(first)
-    assert collector.last_turn(_KEY, first / 2.0) is None
+    assert collector.next_news(_KEY, first + 1e-3) == pytest.approx(first)
+    assert collector.next_news(_KEY, first / 2.0) is None
+
+
+async def test_another_look_is_soon_once_an_interval_and_moves_no_turn(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 10.0)
+    await clock.advance(60.0)
+    turn = engines.scrapes["http://a:30000"][-1]
+    await clock.advance(turn + 10.5 - clock.now())
+    for _ in range(3):
+        collector.look_again(_KEY, 10.0)
+    assert collector.next_news(_KEY, 5.0) == pytest.approx(2.0)
+    await clock.advance(3.0)
+    collector.look_again(_KEY, 10.0)
+    await clock.advance(20.0)
+    since = [at - turn for at in engines.scrapes["http://a:30000"] if at > turn]
+    assert since == pytest.approx([10.0, 12.5, 20.0, 30.0])
+    assert collector.windows(_KEY)["a"].scrapes.failed == 0
+
+
+async def test_nobody_is_looked_at_again_right_before_its_turn_or_after_it_is_gone(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 10.0)
+    await clock.advance(30.0)
+    turn = engines.scrapes["http://a:30000"][-1]
+    await clock.advance(turn + 7.0 - clock.now())
+    collector.look_again(_KEY, 10.0)
+    await clock.advance(4.0)
+    assert engines.scrapes["http://a:30000"][-1] == pytest.approx(turn + 10.0)
+    collector.look_again(_KEY, 10.0)
+    collector.set_targets(_KEY, {}, 10.0)
+    await clock.advance(30.0)
+    assert engines.scrapes["http://a:30000"][-1] == pytest.approx(turn + 10.0)
 
 
 async def test_who_is_not_scraped_has_no_turn(
@@ -113,8 +147,9 @@ async def test_who_is_not_scraped_has_no_turn(
 ) -> None:
     collector = Collector(engines, clock, fleets=_Server(clock, make_reading))
     collector.set_targets(_KEY, _targets("a"), 5.0, "main")
-    assert collector.last_turn(_KEY, 60.0) is None
-    assert collector.last_turn(_OTHER, 60.0) is None
+    collector.look_again(_KEY, 5.0)
+    assert collector.next_news(_KEY, 60.0) is None
+    assert collector.next_news(_OTHER, 60.0) is None
     await collector.aclose()
 
 
