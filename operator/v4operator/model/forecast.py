@@ -67,7 +67,7 @@ class Demand:
     `reason` says why, and the figures then tell of the part that was. `spread_ratio` is the spread
     of unforeseen growth (of its logarithm) that the reserve comes from, `spread_seconds` how much
     of the fleet's own evidence is in it; `surging` that the last polls break with the minutes
-    before, and tell the demand, `unsettled` that they may, so that another look soon is worth it.
+    before, and tell the demand, `unsettled` that they may: another look soon tells how far.
     `least_used_share` is the share of its time that a replica has to
     be used for at the horizon to be provided (`None`: by a reserve, where no gateway is known).
     `full_work_ratio` is what full replicas have been seen to do over what the law expects, and the

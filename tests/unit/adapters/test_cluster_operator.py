@@ -152,7 +152,7 @@ async def test_an_adopted_fleet_gets_a_status_events_and_another_look_after_its_
     again = await operator.reconcile(KEY)
     turn = operator.reconciler.collector.next_news(Key("ns", NAME), SECONDS)
     assert turn is not None
-    assert again == pytest.approx(turn + 0.2)
+    assert again == pytest.approx(turn + 0.5)
     (written,) = server.statuses()
     assert (written["selector"], written["readyReplicas"]) == ("app=flash", 2)
     assert set(server.events()) == {

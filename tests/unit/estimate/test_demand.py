@@ -236,7 +236,7 @@ def test_a_step_of_the_last_poll_is_the_level_before_the_minute_shows_it() -> No
     risen = forecast_demand(observation(polling("a", 20.0, decode=750.0, first=2.0)))
     assert (calm.surging, risen.surging) == (False, True)
     begun = forecast_demand(observation(polling("a", 4.0, decode=750.0, first=2.0)))
-    assert [d.unsettled for d in (calm, begun, risen)] == [False, True, False]
+    assert [d.unsettled for d in (calm, begun, risen)] == [False, True, True]
     assert risen.now_replicas == pytest.approx((20.0 - 2.0) * PRICE.request_seconds)
 
 
