@@ -52,7 +52,7 @@ def test_before_any_evidence_the_share_follows_the_objective(
 
 def test_just_the_allowed_shortage_changes_nothing() -> None:
     allowed = Shortage(
-        short_replica_seconds=400.0, work_replica_seconds=100_000.0, seconds=50_000.0
+        short_replica_seconds=500.0, work_replica_seconds=100_000.0, seconds=50_000.0
     )
     assert least_used_share(allowed, 0.99) == pytest.approx(0.03)
 
