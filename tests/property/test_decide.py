@@ -136,7 +136,7 @@ def test_a_shrink_never_leaves_nobody_who_is_known_to_take_requests(
         assert others
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 20), st.floats(0.05, 0.95))
 def test_at_rest_the_count_stays_what_the_demand_asks_for(count: int, part: float) -> None:
     world = World.of_size(count, demand=demand(count - 1 + part), memory=settled(count, count))
@@ -145,7 +145,7 @@ def test_at_rest_the_count_stays_what_the_demand_asks_for(count: int, part: floa
     assert world.counts == sorted(world.counts, reverse=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 12), st.floats(0.1, 11.5))
 def test_any_steady_demand_is_reached_and_the_count_never_turns_back(
     count: int, asked: float

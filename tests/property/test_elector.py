@@ -204,7 +204,7 @@ def _check_transitions(server: _Server) -> None:
         before = (holder, transitions)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     chances=st.tuples(*[st.floats(0.0, 1.0)] * _OPERATORS),
     script=st.lists(

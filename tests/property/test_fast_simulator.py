@@ -108,7 +108,7 @@ def assert_same(trace: Trace, profile: ReplicaProfile) -> Replica:
     return slow
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, profiles)
 def test_one_replica_does_exactly_what_the_live_emulation_does(
     given_rows: list[Row], profile: ReplicaProfile
@@ -187,7 +187,7 @@ def counted(fleet: FleetSimulation, figure: str) -> float:
     return sum(row[FIGURES.index(figure)] for row in rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, plans(), st.booleans())
 def test_no_request_and_no_token_is_lost_whatever_happens(
     given_rows: list[Row],
@@ -212,7 +212,7 @@ def test_no_request_and_no_token_is_lost_whatever_happens(
     assert sum(result.misses.values()) == np.count_nonzero(result.per_request.missed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, plans())
 def test_what_is_billed_is_the_area_under_the_replicas(given_rows: list[Row], plan: Plan) -> None:
     trace = replace(trace_of(given_rows), seconds=100.0)
@@ -229,7 +229,7 @@ def test_what_is_billed_is_the_area_under_the_replicas(given_rows: list[Row], pl
         assert series.billed.max() <= allowed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, plans())
 def test_times_of_a_request_are_in_order_and_never_before_its_arrival(
     given_rows: list[Row], plan: Plan

@@ -83,5 +83,5 @@ class AgendaMachine(RuleBasedStateMachine):
         assert self.agenda.next_deadline == min(self.due.values(), default=None)
 
 
-AgendaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+AgendaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60)
 test_no_key_is_lost_run_twice_at_once_or_starved = AgendaMachine.TestCase

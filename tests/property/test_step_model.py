@@ -183,7 +183,7 @@ def test_a_ramp_falls_into_the_same_buckets_as_its_values(
     assert abs(ramp.total - single.total) <= 1e-9 * max(1.0, single.total)
 
 
-@settings(max_examples=15, deadline=None)  # minutes of a whole fleet each
+@settings(max_examples=15)  # minutes of a whole fleet each
 @given(looked=st.lists(st.floats(0, 900), max_size=40), seed=st.integers(0, 5))
 def test_a_fleet_does_not_depend_on_who_looks(looked: list[float], seed: int) -> None:
     def fleet_after(looks_at: list[float]) -> tuple[object, ...]:
