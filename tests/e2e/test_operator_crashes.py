@@ -66,7 +66,14 @@ def test_a_crash_looper_stops_growth_is_named_and_is_the_first_to_go(
     engines.load(BUSY)
     found = until_reason(plane, namespace, "ScalingLimited", "WaitingForCapacity")
     assert found["message"].startswith(f"{broken} is ")
-    assert "CrashLoopBackOff" in found["message"]
+    eventually(  # between two back-offs it says how it ended
+        lambda: (
+            "CrashLoopBackOff"
+            in until_reason(plane, namespace, "ScalingLimited", "WaitingForCapacity")["message"]
+        ),
+        what="its back-off is named",
+        limit_seconds=LIMIT,
+    )
     assert count_of(plane, namespace) == 2
     engines.load(CALM)
     kept = set(engines.serving)
