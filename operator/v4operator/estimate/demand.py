@@ -136,7 +136,7 @@ def demand(
         spread_ratio=spread_of(learned.growth),
         spread_seconds=learned.growth.seconds,
         surging=level > mean,
-        unsettled=_unsettled(observation, history, price, mean),
+        unsettled=reason is None and _unsettled(observation, history, price, mean),
         least_used_share=least,
         full_work_ratio=work_ratio(learned.full),
     )

@@ -7,7 +7,7 @@ down.
 
 from collections.abc import Sequence
 from math import inf, sqrt
-from statistics import fmean, variance
+from statistics import fmean, harmonic_mean, variance
 
 from v4operator.model.learned import FleetSample
 from v4operator.model.observation import Interval, Observation
@@ -16,8 +16,8 @@ from v4operator.model.observation import Interval, Observation
 # Poisson's, and then of a size that no count of replicas depends on.
 _SIGNIFICANT = 5.0
 
-# Above this another look soon is worth a scrape, and nothing else: chance alone brings one poll in
-# a hundred and sixty there.
+# Above this another look soon is worth a scrape, and nothing else: chance alone brings one to two
+# polls in a hundred there, over the three spans and with the long tail of small counts.
 _HINTED = 2.5
 
 # Each sample of the history counts for this long.
@@ -97,5 +97,6 @@ def _newest(observation: Observation) -> list[tuple[float, float]]:
 
 
 def _summed(polls: Sequence[Interval]) -> tuple[float, float]:
+    """The sum of rates over unequal times scatters as one over their harmonic mean does."""
     rates = (p.arrived_requests_per_second or 0.0 for p in polls)
-    return fmean(p.seconds for p in polls), sum(rates)
+    return harmonic_mean([p.seconds for p in polls]), sum(rates)

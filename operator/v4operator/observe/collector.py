@@ -60,6 +60,7 @@ class _Target:
     spacing_seconds: float | None = None
     good: int = 0
     failed: int = 0
+    under_way: bool = False
 
     def due_after(self, time: float) -> float:
         """The first of this target's turns that comes after `time`."""
@@ -184,8 +185,8 @@ class Collector:
     def look_again(self, key: Key, interval_seconds: float) -> None:
         """Scrape all of `key` once more, a fifth of the interval or a second from now.
 
-        Once an interval at the most, and nobody whose turn is near. What a server is asked for is
-        no fresher for it.
+        Once an interval at the most, nobody whose turn is near, and nobody who did not answer the
+        last time. What a server is asked for is no fresher for it.
         """
         now, seconds = self._clock.now(), max(_LOOK_SECONDS, interval_seconds * _LOOK_RATIO)
         last = self._looks.get(key)
@@ -194,7 +195,7 @@ class Collector:
         targets = [
             target
             for target in self._targets.get(key, {}).values()
-            if target.due_after(now) > now + 2.0 * seconds
+            if target.failure is None and target.due_after(now) > now + 2.0 * seconds
         ]
         if targets:
             task = asyncio.create_task(self._look(targets, seconds), name=f"look again {key}")
@@ -247,7 +248,7 @@ class Collector:
         if old is None or old.place.address != place.address:
             target = _Target(place=place, phase_ratio=_phase_ratio(key, name))
         else:
-            target = replace(old, place=place, spacing_seconds=None)
+            target = replace(old, place=place, spacing_seconds=None, under_way=False)
         if old is not None:
             self._stop(key, name)
         if polled:
@@ -313,8 +314,15 @@ class Collector:
         await asyncio.gather(*(self._scrape_once(target) for target in targets))
 
     async def _scrape_once(self, target: _Target) -> None:
-        async with self._slots:
-            scrape = await self._scrape(target)
+        """One request at a time: answers of a slow engine would overtake each other."""
+        if target.under_way:
+            return
+        target.under_way = True
+        try:
+            async with self._slots:
+                scrape = await self._scrape(target)
+        finally:
+            target.under_way = False
         target.record(scrape, self._clock.now())
 
     async def _scrape(self, target: _Target) -> Scrape:

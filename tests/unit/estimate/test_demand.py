@@ -240,6 +240,12 @@ def test_a_step_of_the_last_poll_is_the_level_before_the_minute_shows_it() -> No
     assert risen.now_replicas == pytest.approx((20.0 - 2.0) * PRICE.request_seconds)
 
 
+def test_a_blind_fleet_is_not_looked_at_again() -> None:
+    begun = polling("a", 4.0, decode=750.0, first=2.0)
+    found = forecast_demand(observation(begun, silent("b")))
+    assert (found.computable, found.unsettled) == (False, False)
+
+
 def test_two_readings_tell_the_demand_of_a_replica_without_a_minute() -> None:
     whole = forecast_demand(observation(polling("a", 2.0)))
     fresh = forecast_demand(observation(replace(polling("a", 2.0), recent=None)))

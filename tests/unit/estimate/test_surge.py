@@ -104,6 +104,25 @@ def test_counts_of_all_replicas_are_one_count() -> None:
     assert surging_requests(seen(*each), CALM, 2.0) == pytest.approx(10.0 - 2.0**0.5)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "hinted"),
+    [
+        # 5 a second more than 8: their deviation is the root of 4 / 1 + 4 / 5, or of 4 / 5 + 4 / 5
+        pytest.param(1.0, False, id="one was looked at again"),
+        pytest.param(POLL, True, id="both over a whole poll"),
+    ],
+)
+def test_a_count_over_a_short_time_scatters_more(seconds: float, *, hinted: bool) -> None:
+    replicas = (
+        replace(
+            replica_with(name, NOW),
+            newest=(replace(interval(NOW - span, NOW), arrived_requests_per_second=per_second),),
+        )
+        for name, span, per_second in (("a", seconds, 10.0), ("b", POLL, 3.0))
+    )
+    assert may_surge(seen(*replicas), (), 8.0) is hinted
+
+
 def test_work_that_a_new_replica_takes_over_is_no_step() -> None:
     assert surging_requests(seen(polled("a", 1.0), polled("b", 1.0)), CALM, 2.0) is None
 

@@ -31,6 +31,7 @@ class _Engines:
         self.refused: set[str] = set()
         self.broken: set[str] = set()
         self.hung: set[str] = set()
+        self.slow_seconds: dict[str, float] = {}
         self.frozen_at: dict[str, float] = {}
         self.under_way = 0
         self.most_under_way = 0
@@ -53,6 +54,8 @@ class _Engines:
             raise RuntimeError("parser bug")
         if address in self.refused:
             return Scrape(at=now, reading=None, failure="connection refused")
+        if address in self.slow_seconds:
+            await self._clock.sleep(self.slow_seconds[address])
         at = self.frozen_at.get(address, now)
         reading = self._make_reading(decode_tokens_total=at * 100.0)
         return Scrape(at=at, reading=reading, failure=None)
@@ -140,6 +143,51 @@ async def test_nobody_is_looked_at_again_right_before_its_turn_or_after_it_is_go
     collector.set_targets(_KEY, {}, 10.0)
     await clock.advance(30.0)
     assert engines.scrapes["http://a:30000"][-1] == pytest.approx(turn + 10.0)
+
+
+async def test_who_did_not_answer_is_not_looked_at_again(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 10.0)
+    engines.refused.add("http://a:30000")
+    await clock.advance(60.0)
+    turn = engines.scrapes["http://a:30000"][-1]
+    await clock.advance(turn + 10.5 - clock.now())
+    collector.look_again(_KEY, 10.0)
+    await clock.advance(9.0)
+    assert engines.scrapes["http://a:30000"][-1] - turn == pytest.approx(10.0)
+
+
+async def test_a_slow_engine_is_asked_one_thing_at_a_time_and_its_answers_stay_in_order(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 10.0)
+    await clock.advance(60.0)
+    turn = engines.scrapes["http://a:30000"][-1]
+    engines.slow_seconds["http://a:30000"] = 3.0
+    await clock.advance(turn + 10.5 - clock.now())
+    collector.look_again(_KEY, 10.0)
+    await clock.advance(2.0)
+    engines.slow_seconds.clear()
+    await clock.advance(7.0)
+    assert engines.most_under_way == 1
+    assert collector.windows(_KEY)["a"].scrapes.failed == 0
+    assert engines.scrapes["http://a:30000"][-1] - turn == pytest.approx(10.0)
+
+
+async def test_a_target_that_moves_in_the_middle_of_a_scrape_is_scraped_at_its_new_place(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    collector.set_targets(_KEY, _targets("a"), 10.0)
+    await clock.advance(60.0)
+    turn = engines.scrapes["http://a:30000"][-1]
+    engines.slow_seconds["http://a:30000"] = 3.0
+    await clock.advance(turn + 11.0 - clock.now())
+    collector.set_targets(_KEY, _targets("a"), 5.0)
+    engines.slow_seconds.clear()
+    since = clock.now()
+    await clock.advance(20.0)
+    assert len([at for at in engines.scrapes["http://a:30000"] if at > since]) == 4
 
 
 async def test_who_is_not_scraped_has_no_turn(
