@@ -192,13 +192,13 @@ class Collector:
         last = self._looks.get(key)
         if key in self._fleets or (last is not None and now < last.at + interval_seconds):
             return
-        targets = [
-            target
-            for target in self._targets.get(key, {}).values()
+        names = [
+            name
+            for name, target in self._targets.get(key, {}).items()
             if target.failure is None and target.due_after(now) > now + 2.0 * seconds
         ]
-        if targets:
-            task = asyncio.create_task(self._look(targets, seconds), name=f"look again {key}")
+        if names:
+            task = asyncio.create_task(self._look(key, names, seconds), name=f"look again {key}")
             self._looks[key] = _Look(at=now + seconds, task=task)
 
     def next_news(self, key: Key, seconds: float) -> float | None:
@@ -309,9 +309,11 @@ class Collector:
             await self._scrape_once(target)
             due = target.due_after(max(due, self._clock.now()))
 
-    async def _look(self, targets: Sequence[_Target], seconds: float) -> None:
+    async def _look(self, key: Key, names: Sequence[str], seconds: float) -> None:
+        """Scrape those of them that are still there after so many seconds."""
         await self._clock.sleep(seconds)
-        await asyncio.gather(*(self._scrape_once(target) for target in targets))
+        known = self._targets.get(key, {})
+        await asyncio.gather(*(self._scrape_once(known[name]) for name in names if name in known))
 
     async def _scrape_once(self, target: _Target) -> None:
         """One request at a time: answers of a slow engine would overtake each other."""

@@ -111,83 +111,99 @@ async def test_the_next_news_comes_when_all_that_is_scraped_within_a_time_has_be
     assert collector.next_news(_KEY, first / 2.0) is None
 
 
-async def test_another_look_is_soon_once_an_interval_and_moves_no_turn(
-    collector: Collector, engines: _Engines, clock: FakeClock
-) -> None:
+async def _past_a_turn(
+    collector: Collector, engines: _Engines, clock: FakeClock, seconds: float
+) -> float:
+    """Scrape "a" every ten seconds until so many after the last turn that is seen, the result."""
     collector.set_targets(_KEY, _targets("a"), 10.0)
     await clock.advance(60.0)
     turn = engines.scrapes["http://a:30000"][-1]
-    await clock.advance(turn + 10.5 - clock.now())
+    await clock.advance(turn + seconds - clock.now())
+    return turn
+
+
+def _since(turn: float, engines: _Engines) -> list[float]:
+    """Seconds from that turn to each later scrape of "a"."""
+    return [at - turn for at in engines.scrapes["http://a:30000"] if at > turn]
+
+
+async def test_another_look_is_soon_once_an_interval_and_moves_no_turn(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    turn = await _past_a_turn(collector, engines, clock, 10.5)
     for _ in range(3):
         collector.look_again(_KEY, 10.0)
     assert collector.next_news(_KEY, 5.0) == pytest.approx(2.0)
     await clock.advance(3.0)
     collector.look_again(_KEY, 10.0)
     await clock.advance(20.0)
-    since = [at - turn for at in engines.scrapes["http://a:30000"] if at > turn]
-    assert since == pytest.approx([10.0, 12.5, 20.0, 30.0])
+    assert _since(turn, engines) == pytest.approx([10.0, 12.5, 20.0, 30.0])
     assert collector.windows(_KEY)["a"].scrapes.failed == 0
 
 
 async def test_nobody_is_looked_at_again_right_before_its_turn_or_after_it_is_gone(
     collector: Collector, engines: _Engines, clock: FakeClock
 ) -> None:
-    collector.set_targets(_KEY, _targets("a"), 10.0)
-    await clock.advance(30.0)
-    turn = engines.scrapes["http://a:30000"][-1]
-    await clock.advance(turn + 7.0 - clock.now())
+    turn = await _past_a_turn(collector, engines, clock, 7.0)
     collector.look_again(_KEY, 10.0)
     await clock.advance(4.0)
-    assert engines.scrapes["http://a:30000"][-1] == pytest.approx(turn + 10.0)
+    assert _since(turn, engines) == pytest.approx([10.0])
     collector.look_again(_KEY, 10.0)
     collector.set_targets(_KEY, {}, 10.0)
     await clock.advance(30.0)
-    assert engines.scrapes["http://a:30000"][-1] == pytest.approx(turn + 10.0)
+    assert _since(turn, engines) == pytest.approx([10.0])
+
+
+async def test_of_many_those_that_are_still_there_are_looked_at_again(
+    collector: Collector, engines: _Engines, clock: FakeClock
+) -> None:
+    turn = await _past_a_turn(collector, engines, clock, 10.5)
+    others = [f"flash-{n}" for n in range(20)]
+    collector.set_targets(_KEY, _targets("a", *others), 10.0)
+    collector.look_again(_KEY, 10.0)
+    collector.set_targets(_KEY, _targets(*others), 10.0)
+    await clock.advance(9.0)
+    assert _since(turn, engines) == pytest.approx([10.0])
+    looks = Counter(round(at - turn, 3) for times in engines.scrapes.values() for at in times)
+    assert looks[12.5] > len(others) / 3
 
 
 async def test_who_did_not_answer_is_not_looked_at_again(
     collector: Collector, engines: _Engines, clock: FakeClock
 ) -> None:
-    collector.set_targets(_KEY, _targets("a"), 10.0)
     engines.refused.add("http://a:30000")
-    await clock.advance(60.0)
-    turn = engines.scrapes["http://a:30000"][-1]
-    await clock.advance(turn + 10.5 - clock.now())
+    turn = await _past_a_turn(collector, engines, clock, 10.5)
     collector.look_again(_KEY, 10.0)
     await clock.advance(9.0)
-    assert engines.scrapes["http://a:30000"][-1] - turn == pytest.approx(10.0)
+    assert _since(turn, engines) == pytest.approx([10.0])
 
 
 async def test_a_slow_engine_is_asked_one_thing_at_a_time_and_its_answers_stay_in_order(
     collector: Collector, engines: _Engines, clock: FakeClock
 ) -> None:
-    collector.set_targets(_KEY, _targets("a"), 10.0)
-    await clock.advance(60.0)
-    turn = engines.scrapes["http://a:30000"][-1]
+    turn = await _past_a_turn(collector, engines, clock, 9.5)
     engines.slow_seconds["http://a:30000"] = 3.0
-    await clock.advance(turn + 10.5 - clock.now())
+    await clock.advance(1.0)
     collector.look_again(_KEY, 10.0)
     await clock.advance(2.0)
     engines.slow_seconds.clear()
     await clock.advance(7.0)
     assert engines.most_under_way == 1
     assert collector.windows(_KEY)["a"].scrapes.failed == 0
-    assert engines.scrapes["http://a:30000"][-1] - turn == pytest.approx(10.0)
+    assert _since(turn, engines) == pytest.approx([10.0])
 
 
 async def test_a_target_that_moves_in_the_middle_of_a_scrape_is_scraped_at_its_new_place(
     collector: Collector, engines: _Engines, clock: FakeClock
 ) -> None:
-    collector.set_targets(_KEY, _targets("a"), 10.0)
-    await clock.advance(60.0)
-    turn = engines.scrapes["http://a:30000"][-1]
+    await _past_a_turn(collector, engines, clock, 9.5)
     engines.slow_seconds["http://a:30000"] = 3.0
-    await clock.advance(turn + 11.0 - clock.now())
+    await clock.advance(1.5)
     collector.set_targets(_KEY, _targets("a"), 5.0)
     engines.slow_seconds.clear()
-    since = clock.now()
+    moved = clock.now()
     await clock.advance(20.0)
-    assert len([at for at in engines.scrapes["http://a:30000"] if at > since]) == 4
+    assert len(_since(moved, engines)) == 4
 
 
 async def test_who_is_not_scraped_has_no_turn(
