@@ -12,6 +12,7 @@ from math import cos, exp, pi, sqrt
 from typing import Any
 
 from v4operator.estimate.forecast import forecast
+from v4operator.estimate.price import Price
 from v4operator.model.catalogue import PerformanceProfile
 from v4operator.model.deployment import (
     Deployment,
@@ -71,6 +72,15 @@ DEPLOYMENT = Deployment(
     metrics_path="/metrics",
     metrics_interval_seconds=POLL,
 )
+DECODE_PRICE = Price(
+    decode_token_seconds=1e-3,
+    prefill_token_seconds=0.0,
+    request_decode_tokens=100.0,
+    request_prefill_tokens=0.0,
+    work_share=1.0,
+)
+"""Of a replica that does 1000 decode tokens a second and reads prompts for nothing."""
+
 HBM = HbmReport(
     verdict=HbmVerdict.FITS,
     sentence="fits",

@@ -16,10 +16,19 @@ _ENTRIES = 60
 # demand averaged over the last 90-180 s (policy study, section 2).
 _PART = 4
 
+# Cycles are a poll apart: of a window of a few polls a quarter is less than that, and two cycles
+# and a late one are no blindness.
+_LEAST_HOLE_POLLS = 2.5
+
 
 def part_seconds(window_seconds: float) -> float:
     """The part of the window that paces shrinks and bounds holes."""
     return window_seconds / _PART
+
+
+def most_hole_seconds(window_seconds: float, interval_seconds: float) -> float:
+    """A longer stretch without a recommendation is blindness; polls are an interval apart."""
+    return max(part_seconds(window_seconds), _LEAST_HOLE_POLLS * interval_seconds)
 
 
 def with_recommendation(

@@ -12,10 +12,6 @@ from v4operator.decide.victim import Victim
 from v4operator.model.hbm import HbmVerdict
 from v4operator.model.verdict import Veto
 
-# Cycles are a poll apart: of a window of a few polls a quarter is less than that, and two cycles
-# and a late one are no blindness.
-_LEAST_HOLE_POLLS = 2.5
-
 
 def blind(situation: Situation) -> Veto | None:
     """Nothing shrinks on data that is not there: absent is not zero."""
@@ -39,8 +35,7 @@ def window_has_holes(situation: Situation) -> Veto | None:
     hole = history.longest_hole_seconds(
         situation.memory.recommendations, since=begin, now=situation.now
     )
-    interval = situation.deployment.metrics_interval_seconds
-    if hole <= max(history.part_seconds(window), _LEAST_HOLE_POLLS * interval):
+    if hole <= history.most_hole_seconds(window, situation.deployment.metrics_interval_seconds):
         return None
     return _veto(
         Reason.WINDOW_HAS_HOLES,

@@ -13,7 +13,7 @@ from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
 from v4operator.estimate.outlook import Outlook
 from v4operator.estimate.price import Price
 from v4operator.estimate.shortage import least_used_share
-from v4operator.estimate.surge import may_surge, surging_requests
+from v4operator.estimate.surge import Surge, surge_of
 from v4operator.estimate.throughput import quantile
 from v4operator.estimate.traffic import highest, traffic_of, work_of
 from v4operator.model.deployment import Objectives
@@ -111,7 +111,8 @@ def demand(
         return _nothing_seen(reason, horizon_seconds)
     history, trend = learned.history, learned.trend_replicas_per_second
     mean = work_of(traffic_of(sample, history), price)
-    level = max(mean, _surge(observation, history, price, mean))
+    surge = _surge(observation, history, price, mean)
+    level = max(mean, price.request_seconds * (surge.certain_requests_per_second or 0.0))
     backlog = _backlog(observation, price, level, batch_limit)
     grown = _grown(level, trend, horizon_seconds)
     silent = _silent(observation, sample)
@@ -136,7 +137,7 @@ def demand(
         spread_ratio=spread_of(learned.growth),
         spread_seconds=learned.growth.seconds,
         surging=level > mean,
-        unsettled=reason is None and _unsettled(observation, history, price, mean),
+        unsettled=reason is None and surge.hinted,
         least_used_share=least,
         full_work_ratio=work_ratio(learned.full),
     )
@@ -181,19 +182,10 @@ def _reserved(
 
 def _surge(
     observation: Observation, history: Sequence[FleetSample], price: Price, mean: float
-) -> float:
-    """Replicas that a step takes which breaks with the `mean` of the last minutes; 0 without."""
+) -> Surge:
+    """What breaks with the `mean` of the last minutes; nothing where requests cost nothing."""
     each = price.request_seconds
-    if each <= 0.0:
-        return 0.0
-    return each * (surging_requests(observation, history, mean / each) or 0.0)
-
-
-def _unsettled(
-    observation: Observation, history: Sequence[FleetSample], price: Price, mean: float
-) -> bool:
-    each = price.request_seconds
-    return each > 0.0 and may_surge(observation, history, mean / each)
+    return surge_of(observation, history, mean / each) if each > 0.0 else Surge()
 
 
 def _lately(replica: ReplicaObservation) -> Interval | None:

@@ -45,7 +45,8 @@ def foresee(
     if sample is None:
         return learned
     horizon = horizon_seconds(learned, deployment)
-    arriving = work_of(traffic_of(sample, learned.history[:-1]), price)
+    earlier = learned.history[:-1]
+    arriving = work_of(traffic_of(sample, earlier), price)
     return replace(
         learned,
         growth=_growth(learned, sample, price, horizon, arriving=arriving),
@@ -53,7 +54,7 @@ def foresee(
             learned.shortage,
             work_replicas=arriving,
             ready=sample.replicas,
-            lost_replicas=lost_requests(sample, learned.history[:-1]) * price.request_seconds,
+            lost_replicas=lost_requests(sample, earlier) * price.request_seconds,
             block_seconds=BLOCK_SECONDS,
         ),
     )

@@ -6,6 +6,7 @@ down.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import fmean, harmonic_mean, variance
 
@@ -27,32 +28,32 @@ _MINUTE = 60.0
 _LEAST_SAMPLES = 4
 
 
-def surging_requests(
-    observation: Observation, history: Sequence[FleetSample], usual: float
-) -> float | None:
-    """Requests a second that come in for certain now; `None` where they may be the `usual` ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surge:
+    """What the last polls tell of a step.
 
-    Certain is what was counted less one standard deviation, so that the first polls of a step do
-    not ask for more than the next ones confirm.
+    `certain_requests_per_second` come in for certain now: what was counted less one
+    standard deviation, so that the first polls of a step do not ask for more than the next ones
+    confirm; `None` where they may be the usual ones. `hinted` is whether the polls stand out at
+    all: a step just before a poll shows in it in part only.
     """
-    dispersion = dispersion_of(history)
-    found = [
-        certain
-        for seconds, rate in _newest(observation)
-        if (certain := _certain(rate, usual, seconds, dispersion)) is not None
+
+    certain_requests_per_second: float | None = None
+    hinted: bool = False
+
+
+def surge_of(observation: Observation, history: Sequence[FleetSample], usual: float) -> Surge:
+    """The last polls beside the `usual` requests a second."""
+    dispersion, newest = dispersion_of(history), _newest(observation)
+    apart = [_deviations(rate, usual, seconds, dispersion) for seconds, rate in newest]
+    certain = [
+        rate - sqrt(dispersion * rate / seconds)
+        for deviations, (seconds, rate) in zip(apart, newest, strict=True)
+        if deviations > _SIGNIFICANT
     ]
-    return max(found, default=None)
-
-
-def may_surge(observation: Observation, history: Sequence[FleetSample], usual: float) -> bool:
-    """Whether the last polls stand out of the `usual` requests a second, be it for certain or not.
-
-    A step just before a poll shows in it in part only.
-    """
-    dispersion = dispersion_of(history)
-    return any(
-        _deviations(rate, usual, seconds, dispersion) > _HINTED
-        for seconds, rate in _newest(observation)
+    return Surge(
+        certain_requests_per_second=max(certain, default=None),
+        hinted=max(apart, default=-inf) > _HINTED,
     )
 
 
@@ -65,13 +66,6 @@ def dispersion_of(history: Sequence[FleetSample]) -> float:
     if len(rates) < _LEAST_SAMPLES or fmean(rates) <= 0.0:
         return 1.0
     return max(1.0, _MINUTE * variance(rates) / fmean(rates))
-
-
-def _certain(rate: float, usual: float, seconds: float, dispersion: float) -> float | None:
-    """What remains of `rate` (requests a second) less its error, if it breaks with the usual."""
-    if _deviations(rate, usual, seconds, dispersion) <= _SIGNIFICANT:
-        return None
-    return rate - sqrt(dispersion * rate / seconds)
 
 
 def _deviations(rate: float, usual: float, seconds: float, dispersion: float) -> float:

@@ -68,8 +68,8 @@ class Demand:
     of unforeseen growth (of its logarithm) that the reserve comes from, `spread_seconds` how much
     of the fleet's own evidence is in it; `surging` that the last polls break with the minutes
     before, and tell the demand, `unsettled` that they may: another look soon tells how far.
-    `least_used_share` is the share of its time that a replica has to
-    be used for at the horizon to be provided (`None`: by a reserve, where no gateway is known).
+    `least_used_share` is the share of its time that a replica has to be used for at the horizon to
+    be provided (`None`: by a reserve, where no gateway is known).
     `full_work_ratio` is what full replicas have been seen to do over what the law expects, and the
     demand is counted in (1: nothing was seen, or just that).
     """

@@ -233,7 +233,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """Work that came, in replica-seconds, and how much of it found no ready replica for it.
+    """Work that came, in replica-seconds, and how much found no ready replica or was lost outside.
 
     `seconds` is how long both were watched; older evidence counts less in all three.
     """

@@ -1,20 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from tests.plant import DECODE_PRICE as PRICE
 from tests.plant import DEPLOYMENT
 
 from v4operator.estimate.foresight import foresee, horizon_seconds
 from v4operator.estimate.growth import PRIOR_SPREAD, spread_of
-from v4operator.estimate.price import Price
 from v4operator.model.learned import FleetSample, Learned, StartUps
 
-PRICE = Price(
-    decode_token_seconds=1e-3,
-    prefill_token_seconds=0.0,
-    request_decode_tokens=100.0,
-    request_prefill_tokens=0.0,
-    work_share=1.0,
-)
 BLOCK = 30.0
 
 

@@ -1,19 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from tests.plant import DECODE_PRICE as PRICE
 
 from v4operator.estimate.full import corrected, with_sample, work_ratio
-from v4operator.estimate.price import Price
 from v4operator.model.learned import FleetSample, FullReplicas
-
-# One replica does 1000 decode tokens a second.
-PRICE = Price(
-    decode_token_seconds=1e-3,
-    prefill_token_seconds=0.0,
-    request_decode_tokens=100.0,
-    request_prefill_tokens=0.0,
-    work_share=1.0,
-)
 
 
 def sample(time: float, tokens: float, *, waiting: float = 10.0, replicas: int = 2) -> FleetSample:

@@ -3,18 +3,12 @@ from math import log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.plant import DECODE_PRICE as PRICE
 
 from v4operator.estimate.growth import PRIOR_SPREAD, checked, expected, spread_of
 from v4operator.estimate.price import Price
 from v4operator.model.learned import Expectation, FleetSample, Growth, Traffic
 
-PRICE = Price(
-    decode_token_seconds=1e-3,
-    prefill_token_seconds=0.0,
-    request_decode_tokens=100.0,
-    request_prefill_tokens=0.0,
-    work_share=1.0,
-)
 HORIZON = 480.0
 BLOCK = 30.0
 DAY = 86400.0

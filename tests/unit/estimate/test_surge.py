@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.plant import DEPLOYMENT, interval, replica_with
 
-from v4operator.estimate.surge import dispersion_of, may_surge, surging_requests
+from v4operator.estimate.surge import dispersion_of, surge_of
 from v4operator.model.learned import FleetSample
 from v4operator.model.observation import Observation, ReplicaObservation, Workload
 
@@ -66,7 +66,7 @@ CALM = past(*(2.0,) * 10)
 def test_a_step_is_told_by_counts_that_chance_does_not_explain(
     rates: tuple[float, ...], certain: float | None
 ) -> None:
-    assert surging_requests(seen(polled("a", *rates)), CALM, 2.0) == (
+    assert surge_of(seen(polled("a", *rates)), CALM, 2.0).certain_requests_per_second == (
         None if certain is None else pytest.approx(certain)
     )
 
@@ -88,20 +88,22 @@ def test_a_step_is_told_by_counts_that_chance_does_not_explain(
 def test_a_count_that_chance_seldom_explains_is_worth_another_look(
     rates: tuple[float, ...], history: tuple[FleetSample, ...], *, hinted: bool
 ) -> None:
-    assert may_surge(seen(polled("a", *rates)), history, 2.0) is hinted
+    assert surge_of(seen(polled("a", *rates)), history, 2.0).hinted is hinted
 
 
 def test_from_idle_five_requests_are_chance_and_seven_are_not() -> None:
-    assert surging_requests(seen(polled("a", 5.0 / POLL)), (), 0.0) is None
-    assert surging_requests(seen(polled("a", 7.0 / POLL)), (), 0.0) == pytest.approx(
-        1.4 - (1.4 / 5.0) ** 0.5
-    )
+    assert surge_of(seen(polled("a", 5.0 / POLL)), (), 0.0).certain_requests_per_second is None
+    assert surge_of(
+        seen(polled("a", 7.0 / POLL)), (), 0.0
+    ).certain_requests_per_second == pytest.approx(1.4 - (1.4 / 5.0) ** 0.5)
 
 
 def test_counts_of_all_replicas_are_one_count() -> None:
     each = polled("a", 5.0), polled("b", 5.0)
-    assert surging_requests(seen(each[0]), CALM, 2.0) is None
-    assert surging_requests(seen(*each), CALM, 2.0) == pytest.approx(10.0 - 2.0**0.5)
+    assert surge_of(seen(each[0]), CALM, 2.0).certain_requests_per_second is None
+    assert surge_of(seen(*each), CALM, 2.0).certain_requests_per_second == pytest.approx(
+        10.0 - 2.0**0.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,17 +122,20 @@ def test_a_count_over_a_short_time_scatters_more(seconds: float, *, hinted: bool
         )
         for name, span, per_second in (("a", seconds, 10.0), ("b", POLL, 3.0))
     )
-    assert may_surge(seen(*replicas), (), 8.0) is hinted
+    assert surge_of(seen(*replicas), (), 8.0).hinted is hinted
 
 
 def test_work_that_a_new_replica_takes_over_is_no_step() -> None:
-    assert surging_requests(seen(polled("a", 1.0), polled("b", 1.0)), CALM, 2.0) is None
+    assert (
+        surge_of(seen(polled("a", 1.0), polled("b", 1.0)), CALM, 2.0).certain_requests_per_second
+        is None
+    )
 
 
 def test_where_bursts_are_usual_one_more_is_no_news() -> None:
     bursty = past(0.5, 6.0, 0.5, 2.0, 0.2, 3.0, 0.5, 5.0)
-    assert surging_requests(seen(polled("a", 12.0)), CALM, 2.0) is not None
-    assert surging_requests(seen(polled("a", 12.0)), bursty, 2.0) is None
+    assert surge_of(seen(polled("a", 12.0)), CALM, 2.0).certain_requests_per_second is not None
+    assert surge_of(seen(polled("a", 12.0)), bursty, 2.0).certain_requests_per_second is None
 
 
 @pytest.mark.parametrize(
@@ -155,18 +160,18 @@ def test_the_scatter_is_variance_over_mean_of_a_minutes_counts() -> None:
 
 
 def test_without_polls_nothing_surges() -> None:
-    assert surging_requests(seen(replica_with("a", NOW)), CALM, 2.0) is None
-    assert surging_requests(seen(polled("a", None, None)), CALM, 2.0) is None
+    assert surge_of(seen(replica_with("a", NOW)), CALM, 2.0).certain_requests_per_second is None
+    assert surge_of(seen(polled("a", None, None)), CALM, 2.0).certain_requests_per_second is None
 
 
 @given(rate=st.floats(0.0, 1e4), usual=st.floats(0.0, 1e4))
 def test_what_is_certain_lies_between_the_usual_and_the_counted(rate: float, usual: float) -> None:
-    found = surging_requests(seen(polled("a", rate)), CALM, usual)
+    found = surge_of(seen(polled("a", rate)), CALM, usual).certain_requests_per_second
     assert found is None or usual < found <= rate
 
 
 def test_what_a_new_replica_takes_over_from_others_is_no_step() -> None:
     old, new = polled("old", 24.0, 24.0, 24.0), polled("new", 24.0, 12.0, 6.0)
     young = replace(new, replica=replace(new.replica, ready_at=NOW - 5.0))
-    assert surging_requests(seen(old, young), CALM, 24.0) is None
-    assert surging_requests(seen(old, new), CALM, 24.0) is not None
+    assert surge_of(seen(old, young), CALM, 24.0).certain_requests_per_second is None
+    assert surge_of(seen(old, new), CALM, 24.0).certain_requests_per_second is not None
